@@ -3,4 +3,6 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`domain`] | the words of the portal as types; no I/O |
+//! | [`manifest`] | a job and its placement into the object that a cluster is given |
 pub mod domain;
+pub mod manifest;
