@@ -7,5 +7,6 @@ pub mod job;
 pub mod names;
 pub mod project;
 pub mod quantity;
+pub mod tokens;
 pub mod user;
 pub mod violation;

@@ -1,8 +1,14 @@
 //! From a job and its placement to the object that a cluster is given, in full. It decides nothing and checks nothing.
 use crate::domain::ids::ProjectId;
 
+mod addresses;
+mod populate;
 pub mod spark_application;
+#[cfg(test)]
+mod tests;
 
+pub use addresses::{Addresses, resolve};
+pub use populate::{Origin, Placement, Populated, SiteConf, populate};
 pub use spark_application::SparkApplication;
 
 /// Labels of the object, its driver and its executors.

@@ -1,0 +1,114 @@
+//! The tokens in a job's texts: `{project}`, `{output}` and `{dataset:ID@3}`. A doubled first brace, `{{project}`, is the
+//! literal text; every other brace is left as it stands.
+
+/// A stretch of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    Text(&'a str),
+    Project,
+    Output,
+    Dataset { id: &'a str, version: &'a str },
+}
+
+/// The pieces of a text from left to right.
+pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut plain = 0;
+    let mut at = 0;
+    while let Some(offset) = text[at..].find('{') {
+        at += offset;
+        let rest = &text[at..];
+        if let Some((_, length)) = token(&rest[1..]) {
+            push_text(&mut found, &text[plain..at]);
+            found.push(Piece::Text(&rest[1..=length]));
+            at += 1 + length;
+            plain = at;
+        } else if let Some((piece, length)) = token(rest) {
+            push_text(&mut found, &text[plain..at]);
+            found.push(piece);
+            at += length;
+            plain = at;
+        } else {
+            at += 1;
+        }
+    }
+    push_text(&mut found, &text[plain..]);
+    found
+}
+
+fn push_text<'a>(pieces: &mut Vec<Piece<'a>>, text: &'a str) {
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text));
+    }
+}
+
+/// The token that the text begins with, and its length.
+fn token(text: &str) -> Option<(Piece<'_>, usize)> {
+    let inner = text.strip_prefix('{')?;
+    let inner = &inner[..inner.find('}')?];
+    let piece = match inner {
+        "project" => Piece::Project,
+        "output" => Piece::Output,
+        _ => {
+            let (id, version) = inner.strip_prefix("dataset:")?.split_once('@')?;
+            let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if id.is_empty()
+                || !id.chars().all(legal)
+                || version.is_empty()
+                || !version.bytes().all(|b| b.is_ascii_digit())
+            {
+                return None;
+            }
+            Piece::Dataset { id, version }
+        }
+    };
+    Some((piece, inner.len() + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tokens_literals_and_other_braces() {
+        use Piece::{Dataset, Output, Project, Text};
+        for (text, expected) in [
+            ("", vec![]),
+            ("{project}/a", vec![Project, Text("/a")]),
+            ("x{output}{project}", vec![Text("x"), Output, Project]),
+            ("{{project}/a", vec![Text("{project}"), Text("/a")]),
+            ("{{{project}", vec![Text("{"), Text("{project}")]),
+            ("{{output}", vec![Text("{output}")]),
+            (
+                "{dataset:b12@3}",
+                vec![Dataset {
+                    id: "b12",
+                    version: "3",
+                }],
+            ),
+            ("{{dataset:b12@3}", vec![Text("{dataset:b12@3}")]),
+            ("{dataset:b12}", vec![Text("{dataset:b12}")]),
+            ("{dataset:@3}", vec![Text("{dataset:@3}")]),
+            ("{Project} {{} }{", vec![Text("{Project} {{} }{")]),
+            ("{x{project}", vec![Text("{x"), Project]),
+            ("{é{output}", vec![Text("{é"), Output]),
+        ] {
+            assert_eq!(pieces(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_token_stays(text in "[^{]{0,20}\\{?[^{]{0,3}") {
+            prop_assume!(!text.contains("{project}") && !text.contains("{output}") && !text.contains("{dataset:"));
+            let back: String = pieces(&text).iter().map(|p| match p { Piece::Text(t) => *t, _ => "?" }).collect();
+            prop_assert_eq!(back, text);
+        }
+
+        #[test]
+        fn never_panics(text in "[{}a-z@:0-9é]{0,30}|(\\{|project|output|dataset:|@|3|\\}){0,12}") {
+            pieces(&text);
+        }
+    }
+}
