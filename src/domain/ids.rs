@@ -1,4 +1,4 @@
-//! Ids: UUIDv7 text, one newtype per kind of thing, so that one is never taken for another.
+//! Ids: `UUIDv7` text, one newtype per kind of thing, so that one is never taken for another.
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;

@@ -189,7 +189,7 @@ impl ObjectName {
         for c in title.as_str().chars() {
             match c.to_ascii_lowercase() {
                 c if c.is_ascii_lowercase() || (c.is_ascii_digit() && !slug.is_empty()) => {
-                    slug.push(c)
+                    slug.push(c);
                 }
                 _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
                 _ => {}
@@ -208,6 +208,7 @@ impl ObjectName {
     }
 
     /// The object of one attempt.
+    #[must_use]
     pub fn attempt(&self, number: u32) -> Self {
         Self(format!("{}-{number}", self.0))
     }

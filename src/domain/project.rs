@@ -29,7 +29,7 @@ pub struct Project {
     pub archived_at: Option<Timestamp>,
     /// Set while its deletion goes on; nobody sees it any more.
     pub deleting_at: Option<Timestamp>,
-    /// Grows with each change; the ETag.
+    /// Grows with each change; the `ETag`.
     pub version: i64,
 }
 
