@@ -3,6 +3,10 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`domain`] | the words of the portal as types; no I/O |
+//! | [`config`] | settings, one file per section |
+//! | [`store`] | the only SQL |
 //! | [`manifest`] | a job and its placement into the object that a cluster is given |
+pub mod config;
 pub mod domain;
 pub mod manifest;
+pub mod store;

@@ -1,0 +1,34 @@
+//! `[local]`: jobs on this machine, by Spark's own local mode.
+use crate::domain::quantity::Memory;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// Whether this machine takes jobs; default true.
+    pub enabled: bool,
+    /// Where Spark is; default: `SPARK_HOME`, `DATA/spark`, `spark-submit` on the path, python3's pyspark.
+    pub spark_home: Option<PathBuf>,
+    /// Cores that jobs may use at once; default all of this machine.
+    pub cores: Option<u32>,
+    /// Memory that jobs may use at once, such as `16g`; default all of this machine.
+    pub memory: Option<Memory>,
+    /// The user that jobs run as (Linux, needs a portal that runs as root); default the portal's own.
+    pub run_as: Option<String>,
+    /// How long a stopped job may take to end before it is killed, in seconds; default 10.
+    pub stop_grace_seconds: u64,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            spark_home: None,
+            cores: None,
+            memory: None,
+            run_as: None,
+            stop_grace_seconds: 10,
+        }
+    }
+}

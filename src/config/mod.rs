@@ -1,0 +1,96 @@
+//! Settings: defaults, then a TOML file, then `TOURMALINE_SECTION__KEY` from the environment. One file per section.
+//!
+//! [`load`] reads, [`Config::validate`] says everything that is wrong at once, by key. Nothing here opens or connects.
+mod database;
+mod local;
+mod server;
+mod sign_in;
+mod work;
+
+pub use database::Database;
+pub use local::Local;
+pub use server::{LogFormat, Server};
+pub use sign_in::SignIn;
+pub use work::Work;
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub sign_in: SignIn,
+    pub local: Local,
+    pub work: Work,
+}
+
+/// Reads the settings. The error names the key and the value.
+pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    if let Some(file) = file {
+        anyhow::ensure!(
+            file.is_file(),
+            "there is no settings file at {}",
+            file.display()
+        );
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    // Variables of tests and of the jobs' own environment share the prefix but have no section.
+    let env = Env::prefixed("TOURMALINE_")
+        .filter(|key| key.as_str().contains("__"))
+        .split("__");
+    let config: Config = figment.merge(env).extract()?;
+    let wrong = config.validate();
+    anyhow::ensure!(
+        wrong.is_empty(),
+        "the settings do not fit:\n  {}",
+        wrong.join("\n  ")
+    );
+    Ok(config)
+}
+
+impl Config {
+    /// Everything that is wrong, each beginning with its key.
+    pub fn validate(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.server.validate(&mut wrong);
+        self.database.validate(&mut wrong);
+        self.sign_in.validate(&mut wrong);
+        self.work.validate(&mut wrong);
+        wrong
+    }
+}
+
+/// The data folder where none was named: by the platform's convention, such as `~/.local/share/tourmaline`.
+pub fn default_data_folder() -> anyhow::Result<PathBuf> {
+    directories::ProjectDirs::from("", "", "tourmaline")
+        .map(|dirs| dirs.data_dir().to_owned())
+        .ok_or_else(|| {
+            anyhow::anyhow!("this user has no home folder; name the data folder with --data DIR")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_address_needs_https() {
+        let mut config = Config::default();
+        config.server.listen = "0.0.0.0:80".parse().expect("address");
+        assert!(config.validate()[0].starts_with("server.listen"));
+        config.server.public_url = Some("https://portal.example".into());
+        assert!(config.validate().is_empty());
+    }
+}

@@ -1,0 +1,83 @@
+//! `[server]`: where the portal listens and how it is reached.
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Default `127.0.0.1:8080`. An address that others reach needs an https `public_url`.
+    pub listen: SocketAddr,
+    /// How browsers reach the portal, such as `https://portal.example`; default `http://` and the address it listens on.
+    /// With https the session cookie is `__Host-tourmaline` and Secure.
+    pub public_url: Option<String>,
+    /// Addresses of reverse proxies whose `X-Forwarded-For` counts; default none.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The key that encrypts secrets in rows (32 bytes, base64); default `secret.key` in the data folder, made if missing.
+    pub secret_key_file: Option<PathBuf>,
+    /// The largest file that one upload may bring, in bytes; default 100 GiB.
+    pub upload_limit: u64,
+    /// What the portal writes to standard error: `text` (default) or `json`.
+    pub log_format: LogFormat,
+    /// The operator's rules for jobs; default those built in (`deploy/rules.toml`). Read again on SIGHUP.
+    pub rules_file: Option<PathBuf>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            secret_key_file: None,
+            upload_limit: 100 << 30,
+            log_format: LogFormat::Text,
+            rules_file: None,
+        }
+    }
+}
+
+impl Server {
+    /// How browsers reach the portal, without a slash at the end.
+    pub fn url(&self) -> String {
+        self.public_url.as_deref().map_or_else(
+            || format!("http://{}", self.listen),
+            |url| url.trim_end_matches('/').to_owned(),
+        )
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.public_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("https://"))
+    }
+
+    pub(super) fn validate(&self, wrong: &mut Vec<String>) {
+        if let Some(url) = &self.public_url
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            wrong.push(format!(
+                "server.public_url: `{url}` must begin with https:// or http://"
+            ));
+        }
+        if !self.listen.ip().is_loopback() && !self.is_https() {
+            wrong.push(format!(
+                "server.listen: {} can be reached from other machines; that needs server.public_url to be https (a reverse proxy with TLS before the portal)",
+                self.listen
+            ));
+        }
+        if self.upload_limit == 0 {
+            wrong.push("server.upload_limit: 0 would refuse every file; give bytes".into());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `[sign_in]`: local accounts, sessions and tokens.
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignIn {
+    /// Memory of one argon2id hash in KiB; default and least 19,456 (19 MiB).
+    pub argon2_memory_kib: u32,
+    /// Passes of argon2id; default and least 2.
+    pub argon2_passes: u32,
+    /// Hashes reckoned at once; default 2. Others wait.
+    pub argon2_at_once: usize,
+    /// A session ends after so many seconds without a request; default 12 h.
+    pub idle_seconds: u64,
+    /// A session ends so many seconds after sign-in; default 14 days.
+    pub absolute_seconds: u64,
+    /// How long a site administrator sees other people's private projects after asking, in seconds; default 1 h.
+    pub elevation_seconds: u64,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self {
+            argon2_memory_kib: 19_456,
+            argon2_passes: 2,
+            argon2_at_once: 2,
+            idle_seconds: 12 * 3600,
+            absolute_seconds: 14 * 24 * 3600,
+            elevation_seconds: 3600,
+        }
+    }
+}
+
+impl SignIn {
+    pub(super) fn validate(&self, wrong: &mut Vec<String>) {
+        if !(19_456..=4 << 20).contains(&self.argon2_memory_kib) {
+            wrong.push(format!(
+                "sign_in.argon2_memory_kib: {} must be 19456 (19 MiB) to {} (4 GiB)",
+                self.argon2_memory_kib,
+                4 << 20
+            ));
+        }
+        if !(2..=100).contains(&self.argon2_passes) {
+            wrong.push(format!(
+                "sign_in.argon2_passes: {} must be 2 to 100",
+                self.argon2_passes
+            ));
+        }
+        if !(1..=64).contains(&self.argon2_at_once) {
+            wrong.push(format!(
+                "sign_in.argon2_at_once: {} must be 1 to 64",
+                self.argon2_at_once
+            ));
+        }
+        if self.idle_seconds < 60 || self.absolute_seconds < self.idle_seconds {
+            wrong.push(
+                "sign_in.idle_seconds: must be at least 60 and not more than sign_in.absolute_seconds".into(),
+            );
+        }
+        if !(60..=24 * 3600).contains(&self.elevation_seconds) {
+            wrong.push(format!(
+                "sign_in.elevation_seconds: {} must be 60 to 86400",
+                self.elevation_seconds
+            ));
+        }
+    }
+}
