@@ -203,19 +203,27 @@
 
   // ---- Streams (hx-sse): what the extension leaves open
   const isStream = (element) => element?.hasAttribute?.('hx-sse:connect');
-  const live = (state, words) => { for (const mark of $$('[data-live]')) { mark.dataset.live = state; mark.textContent = words; } };
+  let liveness = null;
+  function live(state, words) {
+    liveness = [state, words];
+    for (const mark of $$('[data-live]')) { mark.dataset.live = state; if (mark.textContent !== words) mark.textContent = words; }
+  }
   const connect = (element) => { if (element.isConnected) window.htmx.ajax('GET', element.getAttribute('hx-sse:connect'), { source: element }); };
-  // A browser gives one server six connections: a tab opened in the background waits until it is looked at.
+  // Whatever processes an element twice, it has one stream. A browser gives one server six connections: a tab opened in the
+  // background waits until it is looked at.
+  const streams = new WeakSet();
   document.addEventListener('htmx:before:request', (event) => {
-    if (!isStream(event.target) || !document.hidden) return;
-    event.preventDefault();
-    document.addEventListener('visibilitychange', () => connect(event.target), { once: true });
+    if (!isStream(event.target)) return;
+    if (streams.has(event.target) || document.hidden) event.preventDefault();
+    if (!streams.has(event.target) && document.hidden) document.addEventListener('visibilitychange', () => connect(event.target), { once: true });
+    if (!event.defaultPrevented) streams.add(event.target);
   });
   const gone = (status) => [401, 403, 404, 410].includes(status);
   // The extension tries again only after a first success.
   function lost(event) {
     const ctx = event.detail?.ctx, status = ctx?.response?.status;
     if (isStream(event.target)) {
+      streams.delete(event.target);
       if (gone(status)) return live('off', 'not live');
       live('lost', 'reconnecting…');
       return void setTimeout(connect, 2000 + Math.random() * 3000, event.target);
@@ -229,7 +237,7 @@
   document.addEventListener('htmx:sse:after:connection', () => live('on', 'live'));
   document.addEventListener('htmx:sse:error', ({ detail }) => { detail.connection.over = gone(detail.status); live('lost', 'reconnecting…'); });
   document.addEventListener('htmx:sse:before:connection', (event) => { if (event.detail.connection.over) { event.preventDefault(); live('off', 'not live'); } });
-  document.addEventListener('htmx:sse:close', ({ detail }) => { if (detail.reason === 'message') live('off', 'ended'); });
+  document.addEventListener('htmx:sse:close', ({ detail, target }) => { streams.delete(target); if (detail.reason === 'message') live('off', 'ended'); });
 
   // ---- Logs: [data-log data-stream-url="…" data-offset="N"] with pre[data-log-lines] (plain text, or span.line of the server),
   // [data-log-find], [data-log-count], [data-log-follow], [data-log-wrap], a[data-log-earlier] (its ?before= is kept true).
@@ -353,6 +361,7 @@
       if (words.has(element) && words.get(element) !== text) say(text);
       words.set(element, text);
     }
+    if (liveness) live(...liveness); // a swap brought the server's words
     tellTimes();
   }
   document.addEventListener('htmx:after:swap', begin);
