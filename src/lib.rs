@@ -6,7 +6,9 @@
 //! | [`config`] | settings, one file per section |
 //! | [`store`] | the only SQL |
 //! | [`manifest`] | a job and its placement into the object that a cluster is given |
+//! | [`validate`] | what was typed or sent into a job, or every problem at once |
 pub mod config;
 pub mod domain;
 pub mod manifest;
 pub mod store;
+pub mod validate;

@@ -75,18 +75,9 @@ impl Violations {
         }
     }
 
-    /// Puts the problems in the order of a form's fields; unknown fields come last, each group in the order found.
-    pub fn sort_by_form(&mut self, order: &[&str]) {
-        self.0.sort_by_key(|v| {
-            order
-                .iter()
-                .position(|field| {
-                    v.field
-                        .strip_prefix(field)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                })
-                .unwrap_or(order.len())
-        });
+    /// Orders the problems; those with the same key stay as they were found.
+    pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&Violation) -> K) {
+        self.0.sort_by_key(key);
     }
 }
 

@@ -1,0 +1,499 @@
+//! Draft + rules → job, or every problem at once.
+use super::{
+    areas::Value,
+    checks,
+    draft::Draft,
+    inputs::{self, Kind},
+    rules::{Presence, Rules, denied, words},
+};
+use crate::domain::{
+    job::{CodePath, DriverSize, DynamicAllocation, EnvValue, ExecutorSize, JobSpec, Language},
+    names::{ClusterName, QueueName, Title},
+    quantity::Memory,
+    tokens::{Piece, pieces},
+    violation::Violations,
+};
+use std::collections::BTreeMap;
+
+/// Checks a draft against the rules.
+pub fn job(draft: &Draft, rules: &Rules) -> Result<JobSpec, Violations> {
+    let mut check = Check {
+        draft,
+        rules,
+        wrong: draft.problems.clone(),
+    };
+    let spec = check.spec();
+    let mut wrong = check.wrong;
+    sort(&mut wrong);
+    match spec {
+        Some(spec) if wrong.is_empty() => Ok(spec),
+        _ => Err(wrong),
+    }
+}
+
+/// Puts problems that came from several places in the order of the form; unknown fields come last.
+pub fn sort(violations: &mut Violations) {
+    violations.sort_by_key(|violation| {
+        let last = violation.field.rsplit('/').next();
+        let item: usize = last.and_then(|item| item.parse().ok()).unwrap_or(0);
+        (inputs::rank(&violation.field), item)
+    });
+}
+
+struct Check<'a> {
+    draft: &'a Draft,
+    rules: &'a Rules,
+    wrong: Violations,
+}
+
+impl Check<'_> {
+    /// Everything is read before anything is given up, so that every problem is found. `None` only with a violation.
+    fn spec(&mut self) -> Option<JobSpec> {
+        let name = self.parsed("/name", title);
+        let language = self.parsed("/type", str::parse::<Language>);
+        let spark_version = self.spark_version(language);
+        let main_file = self.parsed("/main_file", CodePath::parse);
+        let main_file = self.with_ending(
+            "/main_file",
+            main_file,
+            language.map_or(&[][..], program_endings),
+        );
+        let main_class = self.parsed("/main_class", |text| {
+            checks::class_name(text).map(|()| text.to_owned())
+        });
+        let arguments = self.list("/arguments", argument);
+        let queue = self.parsed("/queue", QueueName::parse);
+        let cluster = self.parsed("/cluster", ClusterName::parse);
+        let priority = self.whole("/priority");
+        let driver = self.driver();
+        let executor = self.executor();
+        let dynamic_allocation = self.dynamic_allocation();
+        let spark_conf = self.conf(spark_version.as_deref());
+        let env = self.env();
+        let py_files = self.list("/py_files", |text| code(text, &[".py", ".zip", ".egg"]));
+        let jars = self.list("/jars", |text| code(text, &[".jar"]));
+        let packages = self.list("/packages", |text| {
+            checks::package(text).map(|()| text.to_owned())
+        });
+        let image = self.parsed("/image", |text| Ok::<_, String>(text.to_owned()));
+        let max_run_seconds = self.whole("/max_run_seconds");
+        let max_attempts = self.whole("/max_attempts");
+        let labels = self.labels();
+        Some(JobSpec {
+            name: name?,
+            language: language?,
+            spark_version: spark_version?,
+            main_file: main_file?,
+            main_class,
+            arguments,
+            queue: queue?,
+            cluster,
+            priority: i32::try_from(priority?).ok()?,
+            driver: driver?,
+            executor: executor?,
+            dynamic_allocation,
+            spark_conf,
+            env,
+            py_files,
+            jars,
+            packages,
+            image,
+            max_run_seconds: u64::try_from(max_run_seconds?).ok()?,
+            max_attempts: u32::try_from(max_attempts?).ok()?,
+            labels,
+        })
+    }
+
+    /// What was found while reading counts; nothing more is said of that field.
+    fn add(&mut self, field: &str, message: impl Into<String>, value: Option<&str>) {
+        if self.draft.problems.on(field).is_empty() {
+            self.wrong.add(field, message, value);
+        }
+    }
+
+    /// The text that counts for an input, if it is there.
+    fn given(&mut self, pointer: &str) -> Option<String> {
+        let typed = self.draft.value(pointer);
+        let value = (pointer != "/env").then_some(typed);
+        let rule = self.rules.rule(pointer);
+        match self.rules.presence(pointer, self.draft) {
+            Presence::NotUsed(why) => {
+                if !typed.is_empty() {
+                    self.add(pointer, why, value);
+                }
+                None
+            }
+            Presence::Fixed(fixed) => {
+                if !typed.is_empty() && typed != fixed {
+                    self.add(
+                        pointer,
+                        format!("is fixed by the site to `{fixed}`; leave it out"),
+                        value,
+                    );
+                }
+                Some(fixed)
+            }
+            Presence::Required if typed.is_empty() => {
+                let message = missing(pointer, self.rules);
+                self.add(pointer, message, None);
+                None
+            }
+            Presence::Required | Presence::Optional => {
+                let text = if typed.is_empty() {
+                    rule.default.as_deref()?
+                } else {
+                    typed
+                };
+                Some(text.to_owned())
+            }
+        }
+    }
+
+    fn parsed<T, E: std::fmt::Display>(
+        &mut self,
+        pointer: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.given(pointer)?;
+        let parsed = checks::text(&text, self.rules.rule(pointer))
+            .and_then(|()| parse(&text).map_err(|error| error.to_string()));
+        parsed
+            .map_err(|message| self.add(pointer, message, Some(&text)))
+            .ok()
+    }
+
+    fn whole(&mut self, pointer: &str) -> Option<i64> {
+        let kind = inputs::find(pointer)?.kind;
+        let text = self.given(pointer)?;
+        checks::whole(&text, kind, self.rules.rule(pointer))
+            .map_err(|message| self.add(pointer, message, Some(&text)))
+            .ok()
+    }
+
+    fn count(&mut self, pointer: &str) -> Option<u32> {
+        self.whole(pointer).and_then(|n| u32::try_from(n).ok())
+    }
+
+    fn memory(&mut self, pointer: &str) -> Option<Memory> {
+        let text = self.given(pointer)?;
+        checks::memory(&text, self.rules.rule(pointer))
+            .map_err(|message| self.add(pointer, message, Some(&text)))
+            .ok()
+    }
+
+    fn spark_version(&mut self, language: Option<Language>) -> Option<String> {
+        let text = self.given("/spark_version")?;
+        let Some(version) = self.rules.spark_versions().get(&text) else {
+            let offered: Vec<_> = self.rules.spark_versions().keys().collect();
+            self.add(
+                "/spark_version",
+                format!("must be {}", words(&offered)),
+                Some(&text),
+            );
+            return None;
+        };
+        if let Some(language) = language.filter(|language| !version.languages.contains(language)) {
+            let message = format!(
+                "is not offered with Spark {text}, which takes {}",
+                words(&version.languages)
+            );
+            self.add("/type", message, Some(language.as_str()));
+        }
+        Some(text)
+    }
+
+    fn with_ending(
+        &mut self,
+        pointer: &str,
+        path: Option<CodePath>,
+        endings: &[&str],
+    ) -> Option<CodePath> {
+        let path = path?;
+        match ending(&path, endings) {
+            Ok(()) => Some(path),
+            Err(message) => {
+                self.add(pointer, message, Some(&path.to_string()));
+                None
+            }
+        }
+    }
+
+    fn driver(&mut self) -> Option<DriverSize> {
+        let cores = self.count("/driver/cores");
+        let memory = self.memory("/driver/memory");
+        let memory_overhead = self.memory("/driver/memory_overhead");
+        Some(DriverSize {
+            cores: cores?,
+            memory: memory?,
+            memory_overhead,
+        })
+    }
+
+    fn executor(&mut self) -> Option<ExecutorSize> {
+        let cores = self.count("/executor/cores");
+        let memory = self.memory("/executor/memory");
+        let memory_overhead = self.memory("/executor/memory_overhead");
+        let instances = self.count("/executor/instances");
+        Some(ExecutorSize {
+            cores: cores?,
+            memory: memory?,
+            memory_overhead,
+            instances: instances?,
+        })
+    }
+
+    fn dynamic_allocation(&mut self) -> Option<DynamicAllocation> {
+        const LEAST: &str = "/dynamic_allocation/min_executors";
+        const MOST: &str = "/dynamic_allocation/max_executors";
+        const INITIAL: &str = "/dynamic_allocation/initial_executors";
+        let wanted = self.given("/dynamic_allocation");
+        if let Some(other) = wanted.as_deref().filter(|text| *text != "true") {
+            self.add(
+                "/dynamic_allocation",
+                "must be `true`, or absent",
+                Some(other),
+            );
+        }
+        let (least, most, initial) = (self.count(LEAST), self.count(MOST), self.count(INITIAL));
+        wanted?;
+        let (least, most) = (least?, most?);
+        if most < least {
+            self.add(
+                MOST,
+                format!("must be at least the fewest executors, {least}"),
+                Some(&most.to_string()),
+            );
+        } else if let Some(initial) = initial.filter(|n| !(least..=most).contains(n)) {
+            let message = format!(
+                "must lie between the fewest and the most executors, from {least} to {most}"
+            );
+            self.add(INITIAL, message, Some(&initial.to_string()));
+        }
+        Some(DynamicAllocation {
+            min_executors: least,
+            max_executors: most,
+            initial_executors: initial,
+        })
+    }
+
+    /// The items of a list that are right.
+    fn list<T>(&mut self, pointer: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        if self.given(pointer).is_none() {
+            return Vec::new();
+        }
+        let items = self.draft.items(pointer);
+        let rule = self.rules.rule(pointer);
+        if items.len() > rule.most() {
+            self.add(
+                pointer,
+                format!(
+                    "has {} lines; at most {} are taken",
+                    items.len(),
+                    rule.most()
+                ),
+                None,
+            );
+            return Vec::new();
+        }
+        let mut good = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            match checks::text(item, rule).and_then(|()| parse(item)) {
+                Ok(value) => good.push(value),
+                Err(message) => self.add(&format!("{pointer}/{i}"), message, Some(item)),
+            }
+        }
+        good
+    }
+
+    /// The entries of a map whose keys are right, as `check` makes them.
+    fn map<T>(
+        &mut self,
+        pointer: &str,
+        check: impl Fn(&str, Value) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
+        let mut good = BTreeMap::new();
+        if self.given(pointer).is_none() {
+            return good;
+        }
+        let secret = pointer == "/env";
+        let entries = self.draft.pairs(pointer);
+        let most = self.rules.rule(pointer).most();
+        if entries.len() > most {
+            self.add(
+                pointer,
+                format!("has {} entries; at most {most} are taken", entries.len()),
+                None,
+            );
+            return good;
+        }
+        for entry in entries {
+            match entry {
+                Err(line) => {
+                    let message = "must have a name and a value on each line, such as `name=value`";
+                    self.add(pointer, message, (!secret).then_some(line.as_str()));
+                }
+                Ok((key, value)) => {
+                    let field = inputs::below(pointer, &key);
+                    let shown = (!secret).then(|| value.clone().into_text());
+                    if good.contains_key(&key) {
+                        self.add(&field, "is given twice; give it once", shown.as_deref());
+                        continue;
+                    }
+                    match check(&key, value) {
+                        Ok(value) => {
+                            good.insert(key, value);
+                        }
+                        Err(message) => self.add(&field, message, shown.as_deref()),
+                    }
+                }
+            }
+        }
+        good
+    }
+
+    fn conf(&mut self, spark_version: Option<&str>) -> BTreeMap<String, String> {
+        let rules = self.rules;
+        self.map("/spark_conf", |key, value| {
+            let value = value.into_text();
+            checks::conf_key(key)?;
+            if let Some(why) = rules.conf_denied(key, spark_version) {
+                return Err(why);
+            }
+            checks::text(&value, rules.rule("/spark_conf"))?;
+            if let Some((text, reason)) = rules
+                .conf
+                .deny_values
+                .iter()
+                .find(|(text, _)| value.contains(text))
+            {
+                return Err(format!("must not have `{text}` in it: {reason}"));
+            }
+            if value.trim() != value
+                || value
+                    .chars()
+                    .any(|c| c.is_control() && c != '\n' && c != '\t')
+            {
+                return Err(
+                    "must not begin or end with a blank, nor have control characters".into(),
+                );
+            }
+            without_datasets(&value)?;
+            Ok(value)
+        })
+    }
+
+    fn env(&mut self) -> BTreeMap<String, EnvValue> {
+        let rules = self.rules;
+        self.map("/env", |name, value| {
+            checks::env_name(name)?;
+            if let Some(reason) = denied(&rules.env, name) {
+                return Err(format!("must not be set: {reason}"));
+            }
+            match value {
+                Value::Secret(secret) => {
+                    checks::secret_name(&secret).map(|()| EnvValue::Secret { secret })
+                }
+                Value::Text(text) => {
+                    checks::text(&text, rules.rule("/env"))?;
+                    if text.contains('\0') {
+                        return Err("must not have a zero byte".into());
+                    }
+                    Ok(EnvValue::Text(text))
+                }
+            }
+        })
+    }
+
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        let rules = self.rules;
+        self.map("/labels", |key, value| {
+            let value = value.into_text();
+            checks::label_key(key)?;
+            if let Some(reason) = denied(&rules.labels, key) {
+                return Err(format!("must not be set: {reason}"));
+            }
+            checks::text(&value, rules.rule("/labels"))?;
+            checks::label_value(&value)?;
+            Ok(value)
+        })
+    }
+}
+
+fn missing(pointer: &str, rules: &Rules) -> String {
+    let rule = rules.rule(pointer);
+    let field = inputs::find(pointer);
+    let range = field.map_or_else(String::new, |field| match field.kind {
+        Kind::Whole { .. } | Kind::Memory => rule.range(field.kind),
+        _ => String::new(),
+    });
+    let right = match (pointer, rule.options.is_empty()) {
+        ("/spark_version", _) => words(&rules.spark_versions().keys().collect::<Vec<_>>()),
+        (_, false) => words(&rule.options),
+        _ => field.map_or("", |field| field.such_as).to_owned(),
+    };
+    let right = [right, range];
+    let right: Vec<_> = right
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(String::as_str)
+        .collect();
+    if right.is_empty() {
+        "must be given".into()
+    } else {
+        format!("must be given: {}", right.join(" "))
+    }
+}
+
+fn title(text: &str) -> Result<Title, String> {
+    let title = Title::parse(text)?;
+    if title.as_str() == text {
+        Ok(title)
+    } else {
+        Err(format!(
+            "must not begin or end with a blank: write `{title}`"
+        ))
+    }
+}
+
+fn program_endings(language: Language) -> &'static [&'static str] {
+    match language {
+        Language::Python => &[".py"],
+        Language::Java | Language::Scala => &[".jar"],
+        Language::R => &[".R", ".r"],
+    }
+}
+
+fn code(text: &str, endings: &[&str]) -> Result<CodePath, String> {
+    let path = CodePath::parse(text)?;
+    ending(&path, endings).map(|()| path)
+}
+
+fn ending(path: &CodePath, endings: &[&str]) -> Result<(), String> {
+    let text = path.to_string();
+    if endings.is_empty() || endings.iter().any(|ending| text.ends_with(ending)) {
+        Ok(())
+    } else {
+        Err(format!("must end in {}", words(endings)))
+    }
+}
+
+fn argument(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("must not have a zero byte".into());
+    }
+    without_datasets(text)?;
+    Ok(text.to_owned())
+}
+
+fn without_datasets(text: &str) -> Result<(), String> {
+    if pieces(text)
+        .iter()
+        .any(|piece| matches!(piece, Piece::Dataset { .. }))
+    {
+        return Err(
+            "datasets are not offered here yet; name a file, such as `{project}/data/words.txt`"
+                .into(),
+        );
+    }
+    Ok(())
+}
