@@ -34,7 +34,7 @@ pub fn resolve(text: &str, addresses: &Addresses) -> String {
             Piece::Project => resolved.push_str(&addresses.project),
             Piece::Output => resolved.push_str(&addresses.output),
             Piece::Dataset { id, version } => {
-                resolved.push_str(&format!("{{dataset:{id}@{version}}}"));
+                resolved.extend(["{dataset:", id, "@", version, "}"]);
             }
         }
     }

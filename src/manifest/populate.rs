@@ -267,7 +267,7 @@ fn jvm(memory: &Memory) -> String {
         "g" | "gb" => format!("{number}g"),
         "t" | "tb" => format!("{number}t"),
         "p" | "pb" => format!("{}t", memory.bytes() >> 40),
-        _ if memory.bytes() % 1024 == 0 => format!("{}k", memory.bytes() >> 10),
+        _ if memory.bytes().is_multiple_of(1024) => format!("{}k", memory.bytes() >> 10),
         _ => text,
     }
 }

@@ -131,7 +131,7 @@ impl Draft {
                 Kind::Pairs => pair_differences(field.pointer, old, new, &mut found),
                 Kind::Lines if areas::items(old) == areas::items(new) => {}
                 _ if old != new => {
-                    found.push((field.pointer.to_owned(), old.to_owned(), new.to_owned()))
+                    found.push((field.pointer.to_owned(), old.to_owned(), new.to_owned()));
                 }
                 _ => {}
             }

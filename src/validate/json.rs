@@ -65,7 +65,7 @@ impl Reader {
             (Kind::Text | Kind::Memory, Value::String(text)) => self.draft.set(pointer, text),
             (Kind::Text | Kind::Memory, other) => self.problem(pointer, not_text(other), other),
             (Kind::Whole { .. }, Value::Number(number)) => {
-                self.draft.set(pointer, &number.to_string())
+                self.draft.set(pointer, &number.to_string());
             }
             (Kind::Whole { .. }, other) => self.problem(pointer, not_number(other), other),
             (Kind::Switch, Value::Object(fields)) => {

@@ -1,8 +1,10 @@
 //! Strings → [`crate::domain::job::JobSpec`], or every problem at once, by field and in the form's order, under the
 //! operator's rules. It looks nothing up: what exists is `services`' to know.
 mod areas;
+mod check;
 mod checks;
 mod draft;
+mod form;
 mod inputs;
 mod job;
 mod json;
@@ -13,5 +15,6 @@ mod section;
 mod tests;
 
 pub use draft::{Difference, Draft};
+pub use form::Input;
 pub use job::{job, sort};
-pub use rules::{Input, Presence, Rules, SparkVersion};
+pub use rules::{Presence, Rules, SparkVersion};

@@ -173,7 +173,7 @@ fn check_input(field: &Field, rules: &Rules, wrong: &mut Vec<String>) {
         |key: &str, message: String| wrong.push(format!("{}{key}: {message}", at(field.pointer)));
     match rule.asked {
         Asked::Fixed if rule.value.is_none() => {
-            say(".value", "must be given where presence is `fixed`".into())
+            say(".value", "must be given where presence is `fixed`".into());
         }
         Asked::Required if rule.default.is_some() => say(
             ".default",
@@ -186,7 +186,7 @@ fn check_input(field: &Field, rules: &Rules, wrong: &mut Vec<String>) {
             );
         }
         Asked::Unused if field.needed => {
-            say(".presence", "must not be `unused`: a job needs it".into())
+            say(".presence", "must not be `unused`: a job needs it".into());
         }
         _ => {}
     }
@@ -295,7 +295,7 @@ fn read_versions(table: Table, wrong: &mut Vec<String>) -> BTreeMap<String, Spar
         match section.texts("languages") {
             None => languages = Language::ALL.to_vec(),
             Some(listed) if listed.is_empty() => {
-                section.wrong("languages", "must name at least one")
+                section.wrong("languages", "must name at least one");
             }
             Some(listed) => {
                 for word in listed {
