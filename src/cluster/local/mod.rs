@@ -1,0 +1,464 @@
+//! This machine as a cluster: each attempt is one `spark-submit` process in local mode under a supervisor of its own, with a
+//! run folder in `DATA/runs`. The portal may be killed at any moment: all that matters lies in the run folder, and a create is
+//! repeated safely because a run folder is claimed only once.
+//!
+//! A job runs as the portal's user, or as `local.run_as`: then the portal must run as root, and that user must be let into the
+//! data folder and its store, for instance by `setfacl -R -m u:NAME:rwX -m d:u:NAME:rwX DATA`. Under systemd the portal's unit
+//! needs `KillMode=process`, else stopping the portal stops its jobs.
+use super::{CheckUp, DriverState, Error, LogPiece, Observation};
+use crate::{
+    config,
+    domain::{
+        clock::Clock,
+        job::{Exit, JobSpec, Resources},
+        names::{ClusterName, ObjectName, StreamName},
+    },
+    manifest::SparkApplication,
+};
+use anyhow::Context;
+use bytes::Bytes;
+use rustix::process::Signal;
+use std::{
+    fs,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::io::AsyncReadExt;
+
+mod command;
+mod install;
+mod machine;
+mod process;
+mod run_folder;
+mod supervisor;
+
+pub use install::Surroundings;
+pub use supervisor::supervise;
+
+use command::Spec;
+use install::Install;
+use run_folder::RunFolder;
+
+const CHECK_UP_LASTS: Duration = Duration::from_secs(30);
+/// How long a supervisor may take to claim its run folder.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one observation waits for killed processes to go.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// This machine; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Local(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: ClusterName,
+    config: config::Local,
+    data: PathBuf,
+    clock: Clock,
+    surroundings: Surroundings,
+    /// The binary that has the `supervise` subcommand.
+    supervisor: PathBuf,
+    capacity: Resources,
+    /// The latest check-up, which one caller makes at a time.
+    looked: tokio::sync::Mutex<Option<Look>>,
+    spark_version: Mutex<Option<String>>,
+    /// Clears up after a dead supervisor, one at a time.
+    clearing: Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Look {
+    at: Instant,
+    install: Result<Install, String>,
+    check_up: CheckUp,
+}
+
+/// What a job takes here: all its executors' cores, and one heap for driver and executors.
+pub fn asks(spec: &JobSpec) -> Resources {
+    let executors = u64::from(spec.executors());
+    Resources {
+        cores: (executors * u64::from(spec.executor.cores)).max(1),
+        memory: spec
+            .driver
+            .memory
+            .bytes()
+            .saturating_add(spec.executor.memory.bytes().saturating_mul(executors)),
+    }
+}
+
+impl Local {
+    pub fn new(config: &config::Local, data: &Path, clock: Clock) -> Self {
+        // A binary that was replaced while it runs is told by this ending; the new one lies at the same path.
+        let own = std::env::current_exe().unwrap_or_else(|_| "tourmaline".into());
+        let own = own
+            .to_str()
+            .and_then(|path| path.strip_suffix(" (deleted)"))
+            .map_or(own.clone(), PathBuf::from);
+        Self::with(config, data, clock, own, Surroundings::of_this_process())
+    }
+
+    /// With another supervisor's binary and other places to look for Spark and Java: for tests.
+    pub fn with(
+        config: &config::Local,
+        data: &Path,
+        clock: Clock,
+        supervisor: PathBuf,
+        surroundings: Surroundings,
+    ) -> Self {
+        let machine = machine::resources();
+        Self(Arc::new(Inner {
+            name: ClusterName::local(),
+            capacity: Resources {
+                cores: config.cores.map_or(machine.cores, u64::from),
+                memory: config.memory.as_ref().map_or(machine.memory, |m| m.bytes()),
+            },
+            config: config.clone(),
+            data: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()),
+            clock,
+            surroundings,
+            supervisor,
+            looked: tokio::sync::Mutex::default(),
+            spark_version: Mutex::default(),
+            clearing: Mutex::default(),
+        }))
+    }
+
+    pub fn name(&self) -> &ClusterName {
+        &self.0.name
+    }
+
+    pub fn capacity(&self) -> Option<Resources> {
+        Some(self.0.capacity).filter(|all| all.memory > 0)
+    }
+
+    pub fn offers(&self, spark_version: &str) -> bool {
+        let installed = self.0.spark_version.lock();
+        installed.unwrap_or_else(PoisonError::into_inner).as_deref() == Some(spark_version)
+    }
+
+    pub async fn check_up(&self) -> CheckUp {
+        self.look().await.check_up
+    }
+
+    async fn look(&self) -> Look {
+        let mut looked = self.0.looked.lock().await;
+        if let Some(look) = looked.as_ref()
+            && look.at.elapsed() < CHECK_UP_LASTS
+        {
+            return look.clone();
+        }
+        let inner = &self.0;
+        let (mut install, findings) =
+            install::look(&inner.config, &inner.data, &inner.surroundings).await;
+        if !inner.config.enabled {
+            install = Err("this machine takes no jobs: local.enabled is false".into());
+        }
+        let version = install.as_ref().ok().and_then(|i| i.spark_version.clone());
+        *inner
+            .spark_version
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = version;
+        let look = Look {
+            at: Instant::now(),
+            check_up: CheckUp {
+                healthy: install.as_ref().map(|_| ()).map_err(Clone::clone),
+                findings,
+            },
+            install,
+        };
+        *looked = Some(look.clone());
+        look
+    }
+
+    pub async fn create(&self, application: &SparkApplication) -> Result<(), Error> {
+        let name = &application.metadata.name;
+        let object = ObjectName::parse(name)
+            .map_err(|why| Error::Refused(format!("the object's name {name:?} {why}")))?;
+        let folder = self.folder(&object);
+        if folder.is_claimed() {
+            return Ok(());
+        }
+        let install = self.look().await.install.map_err(Error::Unavailable)?;
+        let grace = self.0.config.stop_grace_seconds;
+        let spec =
+            command::build(application, folder.path(), &install, grace).map_err(Error::Refused)?;
+        let runs = self.runs();
+        let in_folder = folder.clone();
+        let open_to_job = spec.owner.is_some();
+        blocking(move || {
+            run_folder::make_private(&runs)?;
+            if open_to_job {
+                use std::os::unix::fs::PermissionsExt;
+                fs::set_permissions(&runs, fs::Permissions::from_mode(0o711))?;
+            }
+            in_folder.make()?;
+            in_folder.propose(&spec)
+        })
+        .await?;
+        self.start_supervisor(&folder).await
+    }
+
+    async fn start_supervisor(&self, folder: &RunFolder) -> Result<(), Error> {
+        let complaints = fs::File::create(folder.path().join("supervisor.log"))
+            .context("making supervisor.log")?;
+        let mut child = tokio::process::Command::new(&self.0.supervisor)
+            .arg("supervise")
+            .arg("--run")
+            .arg(folder.path())
+            .env_clear()
+            .env("PATH", &self.0.surroundings.path)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(complaints)
+            .spawn()
+            .with_context(|| format!("starting {}", self.0.supervisor.display()))?;
+        let mut stdout = child.stdout.take().context("the supervisor's output")?;
+        let mut said = [0; 1];
+        let heard = tokio::time::timeout(CLAIM_PATIENCE, stdout.read(&mut said)).await;
+        // The child is let go here: it is meant to outlive us, and the runtime reaps it.
+        if folder.is_claimed() {
+            return Ok(());
+        }
+        let log = fs::read_to_string(folder.path().join("supervisor.log")).unwrap_or_default();
+        match heard {
+            Err(_) => Err(Error::Unavailable(format!(
+                "the runner did not start within {} s; the machine may be overloaded",
+                CLAIM_PATIENCE.as_secs()
+            ))),
+            Ok(_) => Err(Error::Internal(anyhow::anyhow!(
+                "the runner ended before it claimed {}: {}",
+                folder.path().display(),
+                log.trim()
+            ))),
+        }
+    }
+
+    pub async fn observe(&self, object: &ObjectName) -> Result<Observation, Error> {
+        let (this, folder, object) = (self.clone(), self.folder(object), object.clone());
+        let state = blocking(move || this.state(&folder, &object)).await?;
+        Ok(Observation {
+            state,
+            // In local mode Spark writes its id nowhere but in its page, which is off.
+            spark_app_id: None,
+        })
+    }
+
+    fn state(&self, folder: &RunFolder, object: &ObjectName) -> io::Result<DriverState> {
+        if let Some(end) = folder.end()? {
+            return Ok(DriverState::Gone(end.exit));
+        }
+        if !folder.is_claimed() {
+            return Ok(DriverState::Absent);
+        }
+        if !folder.is_held()? {
+            // It may have ended, and so let go, just now.
+            return match folder.end()? {
+                Some(end) => Ok(DriverState::Gone(end.exit)),
+                None => self.clear_up(folder, object),
+            };
+        }
+        Ok(match folder.driver()? {
+            Some(driver) => DriverState::Running {
+                since: driver.since,
+            },
+            None => DriverState::Starting { reason: None },
+        })
+    }
+
+    /// After a supervisor that died without a word: kills what it left, and only then writes the end.
+    fn clear_up(&self, folder: &RunFolder, object: &ObjectName) -> io::Result<DriverState> {
+        let _one = self
+            .0
+            .clearing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = folder.end()? {
+            return Ok(DriverState::Gone(end.exit));
+        }
+        // Unreadable is as good as absent: it is written whole, before anything is started.
+        let supervisor = folder.supervisor().unwrap_or_default();
+        let driver = folder.driver().unwrap_or_default();
+        let rebooted = supervisor
+            .as_ref()
+            .is_some_and(|supervisor| supervisor.identity.is_of_another_boot());
+        if let Some(supervisor) = &supervisor
+            && !rebooted
+        {
+            let mark = supervisor.mark(object.as_str());
+            let deadline = Instant::now() + KILL_PATIENCE;
+            loop {
+                let mut left = process::of_attempt(&mark, supervisor.session, false);
+                left.retain(|process| process.identity != supervisor.identity);
+                if left.is_empty() {
+                    break;
+                }
+                left.iter().for_each(|p| p.identity.signal(Signal::KILL));
+                if Instant::now() > deadline {
+                    let since = driver.map_or_else(|| self.0.clock.now(), |driver| driver.since);
+                    return Ok(DriverState::Running { since });
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let exit = if folder.is_stop_wished() {
+            Exit::Cancelled
+        } else {
+            Exit::Vanished {
+                why: match (&supervisor, rebooted) {
+                    (_, true) => "the machine was restarted while it ran",
+                    (None, _) => "its runner ended before it started anything",
+                    (Some(_), false) => "its runner was killed; what was left of the job was ended",
+                }
+                .into(),
+            }
+        };
+        if let Ok(Some(spec)) = folder.spec::<Spec>() {
+            supervisor::tidy(folder, &spec);
+        }
+        folder.write_end(exit.clone(), self.0.clock.now())?;
+        Ok(DriverState::Gone(exit))
+    }
+
+    pub async fn streams(&self, object: &ObjectName) -> Result<Vec<StreamName>, Error> {
+        let log = self.folder(object).log();
+        let there = blocking(move || log.try_exists()).await?;
+        Ok(there.then(StreamName::driver).into_iter().collect())
+    }
+
+    pub async fn read_log(
+        &self,
+        object: &ObjectName,
+        stream: &StreamName,
+        from: u64,
+        max: usize,
+    ) -> Result<LogPiece, Error> {
+        if *stream != StreamName::driver() {
+            return Err(Error::Refused(format!(
+                "a job on this machine has only the stream `driver`, not `{stream}`"
+            )));
+        }
+        let folder = self.folder(object);
+        let piece = blocking(move || {
+            // Asked before reading: after its end is written nobody writes any more.
+            let ended = !folder.exists() || folder.end()?.is_some();
+            let mut bytes = Vec::new();
+            let mut size = 0;
+            match fs::File::open(folder.log()) {
+                Ok(mut log) => {
+                    size = log.metadata()?.len();
+                    log.seek(SeekFrom::Start(from))?;
+                    log.take(max as u64).read_to_end(&mut bytes)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            let end = ended && from.saturating_add(bytes.len() as u64) >= size;
+            Ok(LogPiece {
+                bytes: Bytes::from(bytes),
+                end,
+            })
+        });
+        piece.await
+    }
+
+    pub async fn stop(&self, object: &ObjectName) -> Result<(), Error> {
+        let (this, folder, object) = (self.clone(), self.folder(object), object.clone());
+        blocking(move || {
+            if folder.end()?.is_some() {
+                return Ok(());
+            }
+            run_folder::make_private(&this.runs())?;
+            folder.make()?;
+            folder.wish_stop()?;
+            if let Some(_claim) = folder.claim()? {
+                // Nobody had started it, and now nobody can.
+                return folder.write_end(Exit::Cancelled, this.0.clock.now());
+            }
+            this.state(&folder, &object).map(|_| ())
+        })
+        .await
+    }
+
+    pub async fn delete(&self, object: &ObjectName) -> Result<(), Error> {
+        let (this, folder, object) = (self.clone(), self.folder(object), object.clone());
+        blocking(move || {
+            if !folder.exists() {
+                return Ok(Ok(()));
+            }
+            // Held until the folder is gone, lest a late supervisor starts it meanwhile.
+            let mut claim = None;
+            if this.state(&folder, &object)? == DriverState::Absent {
+                claim = folder.claim()?;
+            }
+            let gone = matches!(this.state(&folder, &object)?, DriverState::Gone(_));
+            if claim.is_none() && !gone {
+                return Ok(Err(Error::Refused(format!(
+                    "{object} still runs: stop it first"
+                ))));
+            }
+            let name = format!(".deleted-{object}-{:08x}", rand::random::<u32>());
+            match fs::rename(folder.path(), this.runs().join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+            this.sweep()?;
+            Ok(Ok(()))
+        })
+        .await?
+    }
+
+    /// Removes deleted run folders, also those that a killed portal had begun with.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.runs())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(".deleted-") {
+                match fs::remove_dir_all(entry.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn objects(&self) -> Result<Vec<ObjectName>, Error> {
+        let runs = self.runs();
+        blocking(move || {
+            let entries = match fs::read_dir(runs) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            let mut objects = Vec::new();
+            for entry in entries {
+                let name = entry?.file_name();
+                objects.extend(name.to_str().and_then(|name| ObjectName::parse(name).ok()));
+            }
+            objects.sort();
+            Ok(objects)
+        })
+        .await
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.0.data.join("runs")
+    }
+
+    fn folder(&self, object: &ObjectName) -> RunFolder {
+        RunFolder::new(self.runs().join(object.as_str()))
+    }
+}
+
+/// Files are slow at times: they do not hold up the other work of a thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done
+        .context("working on a run folder")?
+        .context("working on a run folder")?)
+}
