@@ -6,11 +6,13 @@
 //! | [`cluster`] | where jobs run: this machine, Kubernetes |
 //! | [`config`] | settings, one file per section |
 //! | [`store`] | the only SQL |
+//! | [`storage`] | where bytes lie: files, code copies, logs |
 //! | [`manifest`] | a job and its placement into the object that a cluster is given |
 //! | [`validate`] | what was typed or sent into a job, or every problem at once |
 pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod manifest;
+pub mod storage;
 pub mod store;
 pub mod validate;
