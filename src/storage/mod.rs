@@ -2,6 +2,7 @@
 //!
 //! The contract is the one that S3 can keep too: whole objects under keys, no renaming (copy, then delete), listings by the
 //! last name seen. `contract.rs` holds every home of the store to it.
+pub mod archive;
 pub mod folder;
 pub mod keys;
 
