@@ -63,13 +63,12 @@ fn body(chunks: Vec<io::Result<Bytes>>) -> impl futures::Stream<Item = io::Resul
 async fn positions(storage: &Storage, prefix: &Prefix, deep: bool, limit: usize) -> Vec<String> {
     let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
-        let page = match deep {
-            false => storage.list(prefix, after.as_deref(), limit).await.unwrap(),
-            true => storage
-                .list_all(prefix, after.as_deref(), limit)
-                .await
-                .unwrap(),
+        let page = if deep {
+            storage.list_all(prefix, after.as_deref(), limit).await
+        } else {
+            storage.list(prefix, after.as_deref(), limit).await
         };
+        let page = page.unwrap();
         assert!(page.entries.len() <= limit);
         found.extend(page.entries.iter().map(Entry::position));
         match page.next {

@@ -146,6 +146,7 @@ impl Prefix {
     }
 
     /// A folder below this one.
+    #[must_use]
     pub fn folder(&self, path: &FilePath) -> Self {
         Self(format!("{}{path}/", self.0))
     }

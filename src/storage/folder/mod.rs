@@ -125,7 +125,7 @@ impl Folder {
             inner.must_be_free(&key)?;
             let temp = Temp::new(&inner)?;
             temp::write_all(&temp.file(), &[bytes]).map_err(|e| steps::from_io(e, "writing"))?;
-            inner.commit(temp, &key)
+            inner.commit(&temp, &key)
         })
         .await
     }
@@ -282,7 +282,7 @@ impl Folder {
     /// The moment of success, on a blocking thread of its own so that it is not left half done when the caller goes away.
     async fn commit(&self, temp: Temp, key: &Key) -> Result<ObjectInfo> {
         let key = key.clone();
-        self.blocking(move |inner| inner.commit(temp, &key)).await
+        self.blocking(move |inner| inner.commit(&temp, &key)).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -334,7 +334,7 @@ impl Inner {
         }
     }
 
-    fn commit(&self, temp: Temp, key: &Key) -> Result<ObjectInfo> {
+    fn commit(&self, temp: &Temp, key: &Key) -> Result<ObjectInfo> {
         let failed = |error| steps::from_io(error, "putting an object in place");
         let meta = {
             let file = temp.file();

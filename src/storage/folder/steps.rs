@@ -60,9 +60,12 @@ fn make_once(root: &Dir, path: &str) -> Result<Dir> {
             }
             other => other,
         };
-        here = below.map_err(|error| match is_no_folder(&error) {
-            true => Error::Conflict(format!("`{name}` is not a folder")),
-            false => failed(error),
+        here = below.map_err(|error| {
+            if is_no_folder(&error) {
+                Error::Conflict(format!("`{name}` is not a folder"))
+            } else {
+                failed(error)
+            }
         })?;
     }
     Ok(here)

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 use std::{
-    cell::Cell,
     fs::File,
     io::{self, IoSlice, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -23,7 +25,7 @@ pub(super) struct Temp {
     inner: Arc<Inner>,
     name: String,
     file: Arc<File>,
-    kept: Cell<bool>,
+    kept: AtomicBool,
 }
 
 impl Temp {
@@ -37,7 +39,7 @@ impl Temp {
             inner: inner.clone(),
             name,
             file: Arc::new(file.into()),
-            kept: Cell::new(false),
+            kept: AtomicBool::new(false),
         })
     }
 
@@ -51,13 +53,13 @@ impl Temp {
 
     /// It is no longer temporary.
     pub(super) fn keep(&self) {
-        self.kept.set(true);
+        self.kept.store(true, Relaxed);
     }
 }
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if self.kept.get() {
+        if self.kept.load(Relaxed) {
             return;
         }
         let (inner, name) = (self.inner.clone(), std::mem::take(&mut self.name));
