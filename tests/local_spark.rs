@@ -24,7 +24,7 @@ use tourmaline::{
     manifest::{SparkApplication, spark_application::ApplicationType},
 };
 
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 const ODD: [&str; 7] = [
     "plain.txt",
     "two words é.txt",
@@ -105,9 +105,8 @@ impl Machine {
             if let DriverState::Gone(exit) = self.local.observe(object).await.unwrap().state {
                 return exit;
             }
-            if Instant::now() > end {
-                panic!("{object} has not ended:\n{}", self.log(object).await);
-            }
+            let log = self.log(object).await;
+            assert!(Instant::now() < end, "{object} has not ended:\n{log}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -203,7 +202,7 @@ async fn odd_names_work_everywhere() {
     has("TABLE 1");
     for written in ["out [1] %20 é", "old {1}"] {
         let parts = names(&machine.files.join(written));
-        let csv: Vec<_> = parts.iter().filter(|n| n.ends_with(".csv")).collect();
+        let csv: Vec<_> = parts.iter().filter(|n| n.contains(".csv")).collect();
         assert!(
             !csv.is_empty() && !parts.contains(&"part-0.csv".into()),
             "{written}: {parts:?}"
@@ -218,7 +217,7 @@ async fn odd_names_work_everywhere() {
     let all = names(&machine.data.join("store"));
     let litter: Vec<_> = all
         .iter()
-        .filter(|name| name.ends_with(".crc") || *name == "__pycache__")
+        .filter(|name| name.contains(".crc") || *name == "__pycache__")
         .collect();
     assert!(litter.is_empty(), "{litter:?}");
     let object = ObjectName::parse("odd").unwrap();

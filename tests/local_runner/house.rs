@@ -20,7 +20,7 @@ use tourmaline::{
     manifest::SparkApplication,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct House {
     folder: tempfile::TempDir,

@@ -1,7 +1,10 @@
 //! From the object to the command line of `spark-submit`, and to names that Spark bears. Spark takes a code file's address as
 //! a URI, splits lists at commas and takes `[ ] { } * ?` in an input's path for a pattern, also where a file has that very name.
 //! So code, and what has such a name, is linked into the run folder, and a run folder whose own path is odd gets an alias.
-use super::install::Install;
+use super::{
+    install::Install,
+    paths::{self, is_plain, local_path, odd_part, plain_name},
+};
 use crate::{
     domain::quantity::Memory,
     manifest::{
@@ -9,19 +12,12 @@ use crate::{
         spark_application::{ApplicationType, Spec as ApplicationSpec},
     },
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-const IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'-');
-const PATTERN: [char; 7] = ['[', ']', '{', '}', '*', '?', '\\'];
 const MIB: u64 = 1 << 20;
 
 /// What the supervisor is to do.
@@ -223,9 +219,10 @@ impl Builder {
         let options = conf
             .entry("spark.driver.extraJavaOptions".into())
             .or_default();
-        *options = format!("{options} -Djava.io.tmpdir={}/tmp", self.base)
-            .trim()
-            .to_owned();
+        if !options.is_empty() {
+            options.push(' ');
+        }
+        options.push_str(&format!("-Djava.io.tmpdir={}/tmp", self.base));
         let fixed = [
             ("spark.ui.enabled", "false".into()),
             ("spark.driver.host", "127.0.0.1".into()),
@@ -250,9 +247,7 @@ impl Builder {
         let address = &spec.main_application_file;
         match (local_path(address), spec.application_type) {
             (None, _) => address.clone(),
-            (Some(path), ApplicationType::Python | ApplicationType::R) => {
-                format!("file://{}", utf8_percent_encode(path, IN_PATHS))
-            }
+            (Some(path), ApplicationType::Python | ApplicationType::R) => paths::escaped(path),
             (Some(path), ApplicationType::Java | ApplicationType::Scala) => {
                 self.code_link("main", path)
             }
@@ -330,59 +325,6 @@ impl Builder {
     }
 }
 
-/// The path of an address on this machine, which is written unescaped.
-fn local_path(address: &str) -> Option<&str> {
-    let path = address
-        .strip_prefix("file://")
-        .or_else(|| address.strip_prefix("local://"))?;
-    path.starts_with('/').then_some(path)
-}
-
-/// How much of `path` is to be linked: up to the last component that bears a pattern's character and exists by that very name.
-fn odd_part(path: &str) -> Option<usize> {
-    if !path.starts_with('/') || !path.contains(PATTERN) {
-        return None;
-    }
-    let ends = path
-        .char_indices()
-        .skip(1)
-        .filter(|(_, c)| *c == '/')
-        .map(|(at, _)| at)
-        .chain([path.len()]);
-    let mut start = 0;
-    let mut odd = None;
-    for end in ends {
-        if !Path::new(&path[..end]).exists() {
-            break;
-        }
-        if path[start..end].contains(PATTERN) {
-            odd = Some(end);
-        }
-        start = end;
-    }
-    odd
-}
-
-/// Whether Spark, its scripts and `java` take a path as it is, wherever it stands.
-fn is_plain(path: &str) -> bool {
-    path.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c))
-}
-
-/// A file's name without what would make it part of a list, a pattern or an escape. Letters stay: a Python module has its
-/// name from them, and so does its kind from the ending.
-fn plain_name(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
-}
-
 /// What only a cluster knows, or what the command line says in another way.
 fn is_for_kubernetes(key: &str) -> bool {
     const EXACT: [&str; 4] = [
@@ -402,144 +344,4 @@ fn list(all: &[String]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::manifest::spark_application::{
-        API_VERSION, Dependencies, Driver, DynamicAllocation, EnvVar, EnvVarSource, Executor, KIND,
-        Metadata, Mode, RestartPolicy, RestartPolicyType, SecretKeyRef,
-    };
-
-    fn application() -> SparkApplication {
-        SparkApplication {
-            api_version: API_VERSION.into(),
-            kind: KIND.into(),
-            metadata: Metadata {
-                name: "words-1".into(),
-                ..Metadata::default()
-            },
-            spec: ApplicationSpec {
-                application_type: ApplicationType::Python,
-                mode: Mode::Cluster,
-                image: Some("ignored".into()),
-                image_pull_policy: None,
-                main_class: None,
-                main_application_file: "file:///data/my code,/a b%.py".into(),
-                arguments: vec!["--in".into(), "file:///no/such [1]/x".into()],
-                spark_version: "3.5".into(),
-                spark_conf: [
-                    ("spark.kubernetes.namespace", "jobs"),
-                    ("spark.master", "k8s://x"),
-                    ("spark.ui.enabled", "true"),
-                    ("spark.driver.extraJavaOptions", "-Dx=y"),
-                ]
-                .map(|(key, value)| (key.into(), value.into()))
-                .into(),
-                hadoop_conf: [("fs.s3a.endpoint".into(), "https://s3".into())].into(),
-                deps: Dependencies {
-                    packages: vec!["a:b:1".into(), "c:d:2".into()],
-                    py_files: vec!["file:///data/l, 1.zip".into(), "s3a://b/l.zip".into()],
-                    jars: Vec::new(),
-                },
-                driver: Driver {
-                    cores: 1,
-                    memory: "1g".into(),
-                    ..Driver::default()
-                },
-                executor: Executor {
-                    cores: 2,
-                    memory: "1536m".into(),
-                    instances: Some(2),
-                    ..Executor::default()
-                },
-                dynamic_allocation: None,
-                restart_policy: RestartPolicy {
-                    kind: RestartPolicyType::Never,
-                },
-                time_to_live_seconds: None,
-            },
-        }
-    }
-
-    fn built(application: &SparkApplication, folder: &str) -> Result<Spec, String> {
-        let install = Install {
-            spark_home: "/opt/spark".into(),
-            spark_version: Some("3.5".into()),
-            java_home: None,
-            python: "python3".into(),
-            path: "/usr/bin:/bin".into(),
-            owner: None,
-        };
-        build(application, Path::new(folder), &install, 10)
-    }
-
-    #[test]
-    fn the_command_line_in_full() {
-        let spec = built(&application(), "/data/runs/words-1").unwrap();
-        insta::assert_yaml_snapshot!(spec);
-    }
-
-    #[test]
-    fn an_odd_run_folder_is_only_named_by_its_alias() {
-        for odd in ["/my data/runs/w", "/d[1]/w", "/é/w", "/a,b/w", "/100%/w"] {
-            let spec = built(&application(), odd).unwrap();
-            let alias = spec.alias.clone().unwrap();
-            assert!(is_plain(alias.to_str().unwrap()), "{alias:?}");
-            let text = serde_json::to_string(&spec).unwrap();
-            assert!(!text.contains(odd), "{text}");
-        }
-    }
-
-    #[test]
-    fn dynamic_executors_count_at_their_most() {
-        let mut spec = application().spec;
-        assert_eq!(size(&spec), Ok((4, 1024 + 2 * 1536)));
-        spec.dynamic_allocation = Some(DynamicAllocation {
-            enabled: true,
-            initial_executors: None,
-            min_executors: Some(0),
-            max_executors: Some(5),
-        });
-        assert_eq!(size(&spec), Ok((10, 1024 + 5 * 1536)));
-        spec.executor.memory = "1Gi".into();
-        assert!(
-            size(&spec)
-                .unwrap_err()
-                .starts_with("executor.memory: \"1Gi\"")
-        );
-    }
-
-    #[test]
-    fn secrets_are_refused_by_name() {
-        let mut app = application();
-        app.spec.driver.env = vec![EnvVar {
-            name: "PASSWORD".into(),
-            value: None,
-            value_from: Some(EnvVarSource {
-                secret_key_ref: SecretKeyRef {
-                    name: "tourmaline-x".into(),
-                    key: "password".into(),
-                },
-            }),
-        }];
-        assert!(built(&app, "/data/w").unwrap_err().contains("PASSWORD"));
-    }
-
-    #[test]
-    fn only_existing_odd_parts_are_linked() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().to_str().unwrap();
-        std::fs::create_dir_all(folder.path().join("a [1]/b/c {2}")).unwrap();
-        for (path, part) in [
-            ("a [1]/b/c {2}/*.csv", Some("a [1]/b/c {2}")),
-            ("a [1]/b/new [3]", Some("a [1]")),
-            ("a [1]", Some("a [1]")),
-            ("a*/b", None),
-            ("plain, é %20", None),
-        ] {
-            let path = format!("{root}/{path}");
-            let found = odd_part(&path).map(|end| path[..end].to_owned());
-            assert_eq!(found, part.map(|part| format!("{root}/{part}")), "{path}");
-        }
-    }
-}
+mod tests;

@@ -3,8 +3,9 @@
 //! repeated safely because a run folder is claimed only once.
 //!
 //! A job runs as the portal's user, or as `local.run_as`: then the portal must run as root, and that user must be let into the
-//! data folder and its store, for instance by `setfacl -R -m u:NAME:rwX -m d:u:NAME:rwX DATA`. Under systemd the portal's unit
-//! needs `KillMode=process`, else stopping the portal stops its jobs.
+//! data folder and its store, for instance by `setfacl -R -m u:NAME:rwX -m d:u:NAME:rwX DATA`, and be able to read Spark, Java and
+//! Python; it gets no supplementary groups. Under systemd the portal's unit needs `KillMode=process`, else stopping the portal
+//! stops its jobs.
 use super::{CheckUp, DriverState, Error, LogPiece, Observation};
 use crate::{
     config,
@@ -12,12 +13,12 @@ use crate::{
         clock::Clock,
         job::{Exit, JobSpec, Resources},
         names::{ClusterName, ObjectName, StreamName},
+        quantity::Memory,
     },
     manifest::SparkApplication,
 };
 use anyhow::Context;
 use bytes::Bytes;
-use rustix::process::Signal;
 use std::{
     fs,
     io::{self, Read, Seek, SeekFrom},
@@ -29,8 +30,10 @@ use std::{
 use tokio::io::AsyncReadExt;
 
 mod command;
+mod fate;
 mod install;
 mod machine;
+mod paths;
 mod process;
 mod run_folder;
 mod supervisor;
@@ -38,15 +41,12 @@ mod supervisor;
 pub use install::Surroundings;
 pub use supervisor::supervise;
 
-use command::Spec;
 use install::Install;
 use run_folder::RunFolder;
 
 const CHECK_UP_LASTS: Duration = Duration::from_secs(30);
 /// How long a supervisor may take to claim its run folder.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
-/// How long one observation waits for killed processes to go.
-const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// This machine; cheap to clone.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl Local {
             name: ClusterName::local(),
             capacity: Resources {
                 cores: config.cores.map_or(machine.cores, u64::from),
-                memory: config.memory.as_ref().map_or(machine.memory, |m| m.bytes()),
+                memory: config.memory.as_ref().map_or(machine.memory, Memory::bytes),
             },
             config: config.clone(),
             data: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()),
@@ -245,82 +245,6 @@ impl Local {
             // In local mode Spark writes its id nowhere but in its page, which is off.
             spark_app_id: None,
         })
-    }
-
-    fn state(&self, folder: &RunFolder, object: &ObjectName) -> io::Result<DriverState> {
-        if let Some(end) = folder.end()? {
-            return Ok(DriverState::Gone(end.exit));
-        }
-        if !folder.is_claimed() {
-            return Ok(DriverState::Absent);
-        }
-        if !folder.is_held()? {
-            // It may have ended, and so let go, just now.
-            return match folder.end()? {
-                Some(end) => Ok(DriverState::Gone(end.exit)),
-                None => self.clear_up(folder, object),
-            };
-        }
-        Ok(match folder.driver()? {
-            Some(driver) => DriverState::Running {
-                since: driver.since,
-            },
-            None => DriverState::Starting { reason: None },
-        })
-    }
-
-    /// After a supervisor that died without a word: kills what it left, and only then writes the end.
-    fn clear_up(&self, folder: &RunFolder, object: &ObjectName) -> io::Result<DriverState> {
-        let _one = self
-            .0
-            .clearing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(end) = folder.end()? {
-            return Ok(DriverState::Gone(end.exit));
-        }
-        // Unreadable is as good as absent: it is written whole, before anything is started.
-        let supervisor = folder.supervisor().unwrap_or_default();
-        let driver = folder.driver().unwrap_or_default();
-        let rebooted = supervisor
-            .as_ref()
-            .is_some_and(|supervisor| supervisor.identity.is_of_another_boot());
-        if let Some(supervisor) = &supervisor
-            && !rebooted
-        {
-            let mark = supervisor.mark(object.as_str());
-            let deadline = Instant::now() + KILL_PATIENCE;
-            loop {
-                let mut left = process::of_attempt(&mark, supervisor.session, false);
-                left.retain(|process| process.identity != supervisor.identity);
-                if left.is_empty() {
-                    break;
-                }
-                left.iter().for_each(|p| p.identity.signal(Signal::KILL));
-                if Instant::now() > deadline {
-                    let since = driver.map_or_else(|| self.0.clock.now(), |driver| driver.since);
-                    return Ok(DriverState::Running { since });
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        let exit = if folder.is_stop_wished() {
-            Exit::Cancelled
-        } else {
-            Exit::Vanished {
-                why: match (&supervisor, rebooted) {
-                    (_, true) => "the machine was restarted while it ran",
-                    (None, _) => "its runner ended before it started anything",
-                    (Some(_), false) => "its runner was killed; what was left of the job was ended",
-                }
-                .into(),
-            }
-        };
-        if let Ok(Some(spec)) = folder.spec::<Spec>() {
-            supervisor::tidy(folder, &spec);
-        }
-        folder.write_end(exit.clone(), self.0.clock.now())?;
-        Ok(DriverState::Gone(exit))
     }
 
     pub async fn streams(&self, object: &ObjectName) -> Result<Vec<StreamName>, Error> {

@@ -185,12 +185,7 @@ impl<'a> Run<'a> {
     fn start(&self) -> anyhow::Result<Child> {
         let root = self.folder.path();
         for name in FOLDERS {
-            let path = root.join(name);
-            fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
-            if let Some(owner) = self.spec.owner {
-                unix::chown(&path, Some(owner.user), Some(owner.group))
-                    .with_context(|| format!("giving {} to the job's user", path.display()))?;
-            }
+            self.make(&root.join(name))?;
         }
         if self.spec.owner.is_some() {
             fs::set_permissions(root, fs::Permissions::from_mode(0o711))
@@ -201,9 +196,15 @@ impl<'a> Run<'a> {
         }
         for Link { at, to } in &self.spec.links {
             let place = root.join(at);
-            if let Some(parent) = place.parent() {
-                fs::create_dir_all(parent)
-                    .with_context(|| format!("making {}", parent.display()))?;
+            for parent in at
+                .ancestors()
+                .skip(1)
+                .collect::<Vec<_>>()
+                .iter()
+                .rev()
+                .skip(1)
+            {
+                self.make(&root.join(parent))?;
             }
             unix::symlink(to, &place).with_context(|| format!("linking {}", place.display()))?;
         }
@@ -226,6 +227,19 @@ impl<'a> Run<'a> {
         command
             .spawn()
             .with_context(|| format!("starting {}", self.spec.program.display()))
+    }
+
+    /// A folder that the job's user can use.
+    fn make(&self, path: &Path) -> anyhow::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.with_context(|| format!("making {}", path.display()))?,
+        }
+        if let Some(owner) = self.spec.owner {
+            unix::chown(path, Some(owner.user), Some(owner.group))
+                .with_context(|| format!("giving {} to the job's user", path.display()))?;
+        }
+        Ok(())
     }
 
     async fn wait(&self, child: &mut Child, shutdown: &mut Shutdown) -> Ended {
@@ -302,11 +316,11 @@ impl<'a> Run<'a> {
             }
             let age = started.elapsed();
             if age > AFTERMATH + self.grace {
-                left.iter().for_each(|p| p.identity.signal(Signal::KILL));
+                signal(&left, Signal::KILL);
             } else if age > AFTERMATH && !told {
                 told = true;
                 self.note("the driver has ended; processes that it left behind are told to end");
-                left.iter().for_each(|p| p.identity.signal(Signal::TERM));
+                signal(&left, Signal::TERM);
             }
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));
@@ -324,6 +338,12 @@ impl<'a> Run<'a> {
     fn note(&self, text: &str) {
         // A log that cannot be written is no reason not to do what it would have told.
         let _ = self.folder.note(text);
+    }
+}
+
+fn signal(processes: &[Process], signal: Signal) {
+    for process in processes {
+        process.identity.signal(signal);
     }
 }
 
