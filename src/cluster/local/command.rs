@@ -222,7 +222,9 @@ impl Builder {
         if !options.is_empty() {
             options.push(' ');
         }
-        options.push_str(&format!("-Djava.io.tmpdir={}/tmp", self.base));
+        options.push_str("-Djava.io.tmpdir=");
+        options.push_str(&self.base);
+        options.push_str("/tmp");
         let fixed = [
             ("spark.ui.enabled", "false".into()),
             ("spark.driver.host", "127.0.0.1".into()),
