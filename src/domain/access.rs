@@ -106,6 +106,16 @@ impl<T> Permitted<T> {
     }
 }
 
+impl Permitted<ProjectId> {
+    /// The same permission for one of the project's jobs; `None` where the job is another project's.
+    pub fn job(&self, job: &super::job::Job) -> Option<Permitted<super::ids::JobId>> {
+        (job.project == self.scope).then_some(Permitted {
+            scope: job.id,
+            by: self.by,
+        })
+    }
+}
+
 /// The whole installation, as the scope of a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site;

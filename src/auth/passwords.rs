@@ -1,0 +1,117 @@
+//! Passwords of local accounts: argon2id, off the async threads and a few at a time.
+use super::Auth;
+use crate::{
+    config::SignIn,
+    domain::{names::UserName, user::User, violation::Violations},
+    services::{Error, Portal, Result},
+};
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Checks that a new password is one to take. `name` is the user's.
+pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations {
+    let mut wrong = Violations::default();
+    let text = password.expose_secret();
+    let count = text.chars().count();
+    if count < 10 {
+        wrong.add(field, "Use at least 10 characters; a few words in a row are easy to keep in mind.", None);
+    } else if text.len() > 1000 {
+        wrong.add(field, "Use at most 1,000 bytes.", None);
+    } else if !name.is_empty() && text.to_lowercase().contains(&name.to_lowercase()) && count < name.len() + 6 {
+        wrong.add(field, "Do not use your name as the password.", None);
+    }
+    wrong
+}
+
+impl Auth {
+    /// Who has this name and password. `address` is where the request came from.
+    pub async fn sign_in(&self, portal: &Portal, name: &str, password: SecretString, address: &str) -> Result<User> {
+        self.limits.sign_in(name, address).map_err(|wait| Error::TooMany {
+            why: format!("Too many tries to sign in. Wait {wait} seconds and try again."),
+            retry_seconds: wait,
+        })?;
+        let wrong = || Error::field("/password", "Name and password do not fit together.", None);
+        if password.expose_secret().len() > 1000 {
+            return Err(wrong());
+        }
+        let user = match UserName::parse(name.trim()) {
+            Ok(name) => portal.store.find_user_by_name(&name).await?,
+            Err(_) => None,
+        };
+        let hash = match &user {
+            Some(user) => portal.store.find_password(user.id).await?,
+            None => None,
+        };
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.decoy.to_string());
+        let fits = self.verify(hash, password).await?;
+        match user {
+            Some(user) if known && fits && user.suspended_at.is_none() => Ok(user),
+            Some(user) if known && fits => {
+                tracing::info!(user = %user.name, "a suspended user tried to sign in");
+                Err(Error::Forbidden("This account is suspended. Ask the administrators of this portal.".into()))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// Whether the caller knows their own password.
+    pub async fn confirm(&self, portal: &Portal, user: &User, field: &str, password: SecretString, address: &str) -> Result<()> {
+        self.limits.sign_in(user.name.as_str(), address).map_err(|wait| Error::TooMany {
+            why: format!("Too many tries. Wait {wait} seconds and try again."),
+            retry_seconds: wait,
+        })?;
+        let hash = portal.store.find_password(user.id).await?;
+        let fits = match hash {
+            Some(hash) if password.expose_secret().len() <= 1000 => self.verify(hash, password).await?,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(Error::field(field, "This is not your password.", None)) }
+    }
+
+    /// The hash to keep of a new password.
+    pub async fn hash(&self, portal: &Portal, password: SecretString) -> Result<String> {
+        let settings = portal.config.sign_in.clone();
+        let _turn = self.turn().await?;
+        let hash = tokio::task::spawn_blocking(move || hash_now(&settings, password.expose_secret()))
+            .await
+            .map_err(anyhow::Error::from)??;
+        Ok(hash)
+    }
+
+    async fn verify(&self, hash: String, password: SecretString) -> Result<bool> {
+        let _turn = self.turn().await?;
+        let fits = tokio::task::spawn_blocking(move || {
+            PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
+            })
+        })
+        .await
+        .map_err(anyhow::Error::from)?;
+        Ok(fits)
+    }
+
+    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        let wait = std::time::Duration::from_secs(10);
+        match tokio::time::timeout(wait, self.hashing.acquire()).await {
+            Ok(turn) => Ok(turn.map_err(anyhow::Error::from)?),
+            Err(_) => Err(Error::TooMany {
+                why: "Many people sign in at this moment. Try again in a few seconds.".into(),
+                retry_seconds: 5,
+            }),
+        }
+    }
+}
+
+/// Hashes on this thread: for the command line and the start.
+pub fn hash_now(settings: &SignIn, password: &str) -> anyhow::Result<String> {
+    let params = Params::new(settings.argon2_memory_kib, settings.argon2_passes, 1, None)
+        .map_err(|e| anyhow::anyhow!("argon2: {e}"))?;
+    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password(password.as_bytes())
+        .map_err(|e| anyhow::anyhow!("argon2: {e}"))?;
+    Ok(hash.to_string())
+}

@@ -1,0 +1,226 @@
+//! Projects and members.
+use super::{Error, Portal, Result, error::denied};
+use crate::{
+    domain::{
+        access::{Action, Actor, Permitted},
+        ids::{ProjectId, TaskId, UserId},
+        names::{Title, UserName},
+        project::{Member, Project, Role, Visibility},
+        user::Scope,
+        violation::Violations,
+    },
+    store::{self, Membership, NewTask},
+};
+
+/// What somebody types about a project.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    pub name: String,
+    pub description: String,
+    /// `private` or `public`; empty is private.
+    pub visibility: String,
+}
+
+struct Checked {
+    name: Title,
+    description: String,
+    visibility: Visibility,
+}
+
+impl Draft {
+    fn check(&self) -> Result<Checked> {
+        let mut wrong = Violations::default();
+        let name = Title::parse(&self.name);
+        if let Err(why) = &name {
+            wrong.add("/name", format!("The name {why}."), Some(&self.name));
+        }
+        let description = self.description.trim().replace("\r\n", "\n");
+        let count = description.chars().count();
+        if count > 2000 {
+            wrong.add("/description", format!("The description has {count} characters; at most 2,000 are taken."), None);
+        }
+        let visibility = match self.visibility.as_str() {
+            "" => Visibility::Private,
+            text => text.parse().unwrap_or_else(|why| {
+                wrong.add("/visibility", format!("The visibility {why}."), Some(text));
+                Visibility::Private
+            }),
+        };
+        match name {
+            Ok(name) if wrong.is_empty() => Ok(Checked {
+                name,
+                description,
+                visibility,
+            }),
+            _ => Err(Error::Invalid(wrong)),
+        }
+    }
+}
+
+pub async fn create(portal: &Portal, actor: &Actor, draft: &Draft) -> Result<ProjectId> {
+    let checked = draft.check()?;
+    let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
+    let mut tx = portal.store.begin().await?;
+    let id = insert(portal, &mut tx, &maker, checked).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+async fn insert(portal: &Portal, tx: &mut store::Tx, maker: &Permitted<UserId>, checked: Checked) -> Result<ProjectId> {
+    let now = portal.clock.now();
+    let project = Project {
+        id: ProjectId::new(),
+        name: checked.name,
+        description: checked.description,
+        visibility: checked.visibility,
+        created_at: now,
+        archived_at: None,
+        deleting_at: None,
+        version: 1,
+    };
+    tx.insert_project(&project, maker).await?;
+    tx.add_audit(maker.by(), "project.create", &project.id.to_string(), project.name.as_str(), now).await?;
+    Ok(project.id)
+}
+
+/// A new project with the settings and members of another; the caller administers it. Its files and jobs are its own.
+pub async fn clone(portal: &Portal, actor: &Actor, from: ProjectId, name: &str) -> Result<ProjectId> {
+    let (membership, _) = portal.open_project(actor, from, Action::See).await?;
+    let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
+    let draft = Draft {
+        name: name.to_owned(),
+        description: membership.project.description.clone(),
+        visibility: membership.project.visibility.to_string(),
+    };
+    let checked = draft.check()?;
+    let members = portal.store.list_members(from).await?;
+    let mut tx = portal.store.begin().await?;
+    let id = insert(portal, &mut tx, &maker, checked).await?;
+    let permit = Permitted::by_system(id, "members of a cloned project");
+    for member in members.iter().filter(|m| m.user != actor.user.id) {
+        tx.put_member(&permit, member.user, member.role, portal.clock.now()).await?;
+    }
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Changes name, description, visibility and whether it is archived. `version` is what the caller read.
+pub async fn update(
+    portal: &Portal,
+    actor: &Actor,
+    id: ProjectId,
+    version: i64,
+    draft: &Draft,
+    archived: bool,
+) -> Result<()> {
+    let (membership, permit) = portal.open_project(actor, id, Action::Manage).await?;
+    let checked = draft.check()?;
+    let now = portal.clock.now();
+    let archived_at = archived.then(|| membership.project.archived_at.unwrap_or(now));
+    let mut tx = portal.store.begin().await?;
+    tx.update_project(&permit, version, &checked.name, &checked.description, checked.visibility, archived_at)
+        .await
+        .map_err(|error| match error {
+            store::Error::Stale(_) => Error::Outdated(
+                "Somebody changed this project since you read it. Load it again; your change was not made.".into(),
+            ),
+            other => other.into(),
+        })?;
+    tx.add_audit(permit.by(), "project.update", &id.to_string(), checked.name.as_str(), now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Hides the project and leaves a task that deletes its files, logs, jobs and itself.
+pub async fn delete(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<TaskId> {
+    let (membership, permit) = portal.open_project(actor, id, Action::Manage).await?;
+    let now = portal.clock.now();
+    let live = portal.store.count_live_jobs(id).await?;
+    let busy = |live: i64| {
+        Error::Conflict(format!(
+            "{live} of its jobs have not ended. Cancel them or wait for their end, then delete the project."
+        ))
+    };
+    if live > 0 {
+        return Err(busy(live));
+    }
+    let task = NewTask {
+        id: TaskId::new(),
+        kind: "delete_project",
+        title: format!("Delete the project “{}”", membership.project.name),
+        project: Some(id),
+        user: actor.user.id,
+        input: "{}".into(),
+        created_at: now,
+    };
+    let mut tx = portal.store.begin().await?;
+    tx.begin_deleting_project(&permit, now).await.map_err(|error| match error {
+        store::Error::Stale(_) => busy(1),
+        other => other.into(),
+    })?;
+    tx.insert_task(&task).await?;
+    tx.add_audit(permit.by(), "project.delete", &id.to_string(), membership.project.name.as_str(), now).await?;
+    tx.commit().await?;
+    Ok(task.id)
+}
+
+/// The caller's own projects.
+pub async fn list_mine(portal: &Portal, actor: &Actor) -> Result<Vec<Membership>> {
+    Ok(portal.store.list_projects_of(actor.user.id).await?)
+}
+
+/// All projects that the caller may see, newest first.
+pub async fn list(portal: &Portal, actor: &Actor, after: Option<ProjectId>, limit: u32) -> Result<Vec<Membership>> {
+    let all = actor.is_elevated(portal.clock.now());
+    Ok(portal.store.list_projects(actor.user.id, all, after, limit).await?)
+}
+
+pub async fn list_members(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Vec<Member>> {
+    portal.open_project(actor, id, Action::See).await?;
+    Ok(portal.store.list_members(id).await?)
+}
+
+/// Gives a user a role, as a new member or instead of the old one.
+pub async fn put_member(portal: &Portal, actor: &Actor, id: ProjectId, user: &str, role: &str) -> Result<()> {
+    let (_, permit) = portal.open_project(actor, id, Action::Manage).await?;
+    let mut wrong = Violations::default();
+    let role = role.parse::<Role>().map_err(|why| wrong.add("/role", format!("The role {why}."), Some(role)));
+    let found = match UserName::parse(user.trim()) {
+        Ok(name) => portal.store.find_user_by_name(&name).await?,
+        Err(_) => None,
+    };
+    if found.is_none() {
+        wrong.add("/user", "There is no user of this name here. They must have signed in once.", Some(user));
+    }
+    let (Some(user), Ok(role)) = (found, role) else {
+        return Err(Error::Invalid(wrong));
+    };
+    let now = portal.clock.now();
+    let mut tx = portal.store.begin().await?;
+    tx.put_member(&permit, user.id, role, now).await?;
+    keep_an_administrator(&mut tx, &permit).await?;
+    tx.add_audit(permit.by(), "member.put", &id.to_string(), &format!("{} {role}", user.name), now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Ends a membership: an administrator anybody's, everybody their own.
+pub async fn delete_member(portal: &Portal, actor: &Actor, id: ProjectId, user: UserId) -> Result<()> {
+    let action = if user == actor.user.id { Action::Leave } else { Action::Manage };
+    let (_, permit) = portal.open_project(actor, id, action).await?;
+    let now = portal.clock.now();
+    let mut tx = portal.store.begin().await?;
+    if !tx.delete_member(&permit, user).await? {
+        return Err(Error::NotFound("member"));
+    }
+    keep_an_administrator(&mut tx, &permit).await?;
+    tx.add_audit(permit.by(), "member.delete", &id.to_string(), &user.to_string(), now).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn keep_an_administrator(tx: &mut store::Tx, project: &Permitted<ProjectId>) -> Result<()> {
+    if tx.count_administrators(project).await? > 0 {
+        return Ok(());
+    }
+    Err(Error::Conflict(
+        "A project needs an administrator. Make another member administrator first, or delete the project.".into(),
+    ))
+}

@@ -1,0 +1,115 @@
+//! What every request and answer gets: an id, the caller's address, bounds on time and size, and the security headers.
+use super::{App, Kind, error::WebError};
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::MethodRouter,
+};
+use http::{HeaderName, HeaderValue, header};
+use std::{net::SocketAddr, time::Duration};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
+
+/// On every answer, in the server's log, and in what users report.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Where the request came from, behind trusted proxies.
+#[derive(Debug, Clone, Default)]
+pub struct ClientAddress(pub String);
+
+/// The most that a form or an API body may bring.
+const BODY_LIMIT: usize = 2 << 20;
+
+const CSP: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; connect-src 'self'; frame-ancestors 'none'";
+
+/// Bounds by what a route answers with. Transfers have none on time; their own code bounds size.
+pub fn bounded(handler: MethodRouter<App>, kind: Kind) -> MethodRouter<App> {
+    match kind {
+        Kind::Upload | Kind::ApiUpload => handler.layer(DefaultBodyLimit::disable()),
+        Kind::Download | Kind::Stream | Kind::ApiStream => handler.layer(DefaultBodyLimit::max(BODY_LIMIT)),
+        Kind::Page | Kind::Action | Kind::Fragment | Kind::Api => handler
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(middleware::from_fn(in_time)),
+    }
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(Duration::from_secs(30), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => WebError::TimedOut.into_response(),
+    }
+}
+
+/// The layers around everything.
+pub fn around(router: Router<App>, app: &App) -> Router<App> {
+    router
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            WebError::from(crate::services::Error::Internal(anyhow::anyhow!("a handler panicked"))).into_response()
+        }))
+        .layer(CompressionLayer::new())
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
+            let id = request.extensions().get::<RequestId>().map_or("", |id| id.0.as_str());
+            // The path alone: a query may hold what somebody searched for.
+            tracing::info_span!("request", method = %request.method(), path = redacted(request.uri().path()), id)
+        }))
+        .layer(middleware::from_fn_with_state(app.clone(), prepare))
+}
+
+/// The first-start link's secret is in its path and stays out of the log.
+fn redacted(path: &str) -> &str {
+    if path.starts_with("/first-start/") { "/first-start/…" } else { path }
+}
+
+async fn prepare(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let address = client_address(&app, &request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(ClientAddress(address));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &str| {
+        if let (false, Ok(value)) = (headers.contains_key(&name), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    };
+    set(HeaderName::from_static("x-request-id"), &id);
+    set(header::CONTENT_SECURITY_POLICY, CSP);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "same-origin");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
+    set(header::CACHE_CONTROL, "no-store");
+    if app.portal.config.server.is_https() {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}
+
+/// `X-Forwarded-For` counts from trusted proxies alone, read from its right end.
+fn client_address(app: &App, request: &Request) -> String {
+    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
+        return String::new();
+    };
+    let trusted = &app.portal.config.server.trusted_proxies;
+    let mut address = peer.ip();
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
+        .collect();
+    for hop in forwarded.iter().rev() {
+        if !trusted.contains(&address) {
+            break;
+        }
+        match hop.parse() {
+            Ok(before) => address = before,
+            Err(_) => break,
+        }
+    }
+    address.to_string()
+}

@@ -1,0 +1,78 @@
+//! Everything HTTP, and the only users of axum, askama and status codes. A handler translates, calls, renders.
+pub mod api;
+mod assets;
+mod error;
+mod extract;
+mod guard;
+mod headers;
+mod pages;
+pub mod routes;
+mod view;
+
+pub use error::Problem;
+pub use routes::{Kind, Right, Route, routes};
+
+use crate::{auth::Auth, services::Portal};
+use axum::{Router, middleware};
+use std::sync::Arc;
+
+/// The state of all handlers.
+#[derive(Clone)]
+pub struct App {
+    pub portal: Portal,
+    pub auth: Auth,
+    /// What the session cookie is called here.
+    pub cookie: Arc<str>,
+    /// Cancelled when the portal stops: streams end first.
+    pub stop: tokio_util::sync::CancellationToken,
+}
+
+impl App {
+    /// `installation` is its short id: cookies ignore ports, so two portals on one machine need two names.
+    pub fn new(portal: Portal, auth: Auth, installation: &str, stop: tokio_util::sync::CancellationToken) -> Self {
+        let cookie = if portal.config.server.is_https() {
+            "__Host-tourmaline".into()
+        } else {
+            format!("tourmaline-{installation}").into()
+        };
+        Self {
+            portal,
+            auth,
+            cookie,
+            stop,
+        }
+    }
+}
+
+/// The whole site, from the table of routes.
+pub fn router(app: &App) -> Router {
+    let mut pages = Router::new();
+    let mut api = Router::new();
+    for route in routes() {
+        let guarded = route.handler.layer(middleware::from_fn_with_state(
+            guard::Guard {
+                app: app.clone(),
+                right: route.right,
+                kind: route.kind,
+            },
+            guard::guard,
+        ));
+        let limited = headers::bounded(guarded, route.kind);
+        if route.kind == Kind::Api || route.kind == Kind::ApiUpload || route.kind == Kind::ApiStream {
+            api = api.route(route.path, limited);
+        } else {
+            pages = pages.route(route.path, limited);
+        }
+    }
+    let pages = pages
+        .fallback(error::no_such_page)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn_with_state(app.clone(), error::problems_as_html))
+        .layer(middleware::from_fn(view::forget_notice))
+        .layer(tower_http::csrf::CsrfLayer::new().with_rejection_response(error::cross_origin));
+    let api = api
+        .route("/api/{*rest}", axum::routing::any(error::no_such_page))
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn(error::problems_as_json));
+    headers::around(pages.merge(api), app).with_state(app.clone())
+}

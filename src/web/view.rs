@@ -1,0 +1,176 @@
+//! What every page shows besides its own: who is signed in, the look, times.
+use super::{App, assets, error::Result, guard::Caller};
+use crate::domain::user::{Theme, User};
+use axum::{extract::FromRequestParts, response::{AppendHeaders, IntoResponse, Redirect, Response}};
+use axum_extra::extract::CookieJar;
+use http::{HeaderMap, Uri, header, request::Parts};
+use jiff::{Timestamp, tz::TimeZone};
+
+const NOTICE: &str = "tourmaline-notice";
+
+#[derive(Debug, Clone)]
+pub struct View {
+    user: Option<User>,
+    elevated: bool,
+    query: String,
+    notice: Option<String>,
+    now: Timestamp,
+    /// Asked by htmx for a part.
+    pub fragment: bool,
+}
+
+impl FromRequestParts<App> for View {
+    type Rejection = super::error::WebError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = parts.extensions.get::<Caller>();
+        Ok(Self::of(app, &parts.headers, &parts.uri, caller))
+    }
+}
+
+impl View {
+    pub fn of(app: &App, headers: &HeaderMap, uri: &Uri, caller: Option<&Caller>) -> Self {
+        let now = app.portal.clock.now();
+        let notice = CookieJar::from_headers(headers)
+            .get(NOTICE)
+            .and_then(|cookie| percent_encoding::percent_decode_str(cookie.value()).decode_utf8().ok().map(Into::into));
+        Self {
+            elevated: caller.is_some_and(|c| c.actor().is_elevated(now)),
+            user: caller.map(|c| c.actor().user.clone()),
+            query: if uri.path() == "/search" { query_value(uri, "q") } else { String::new() },
+            notice,
+            now,
+            fragment: headers.contains_key("hx-request"),
+        }
+    }
+
+    pub fn signed_in(&self) -> bool {
+        self.user.is_some()
+    }
+
+    pub fn user_name(&self) -> &str {
+        self.user.as_ref().map_or("", |user| user.name.as_str())
+    }
+
+    pub fn site_admin(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.site_admin)
+    }
+
+    pub fn theme(&self) -> &str {
+        self.user.as_ref().map_or(Theme::Auto, |user| user.theme).as_str()
+    }
+
+    pub fn zone(&self) -> &str {
+        self.user.as_ref().and_then(|user| user.time_zone.as_deref()).unwrap_or("")
+    }
+
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    pub fn elevated(&self) -> bool {
+        self.elevated
+    }
+
+    #[expect(clippy::unused_self, reason = "templates have only the view at hand")]
+    pub fn asset(&self, name: &str) -> String {
+        assets::url(name)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn time(&self, at: &Timestamp) -> TimeView {
+        TimeView {
+            at: *at,
+            now: self.now,
+            zone: TimeZone::get(self.zone()).unwrap_or(TimeZone::UTC),
+        }
+    }
+}
+
+fn query_value(uri: &Uri, name: &str) -> String {
+    uri.query()
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .and_then(|(_, value)| {
+            let value = value.replace('+', " ");
+            percent_encoding::percent_decode_str(&value).decode_utf8().ok().map(String::from)
+        })
+        .unwrap_or_default()
+}
+
+/// A moment, as pages write it.
+pub struct TimeView {
+    at: Timestamp,
+    now: Timestamp,
+    zone: TimeZone,
+}
+
+impl TimeView {
+    pub fn iso(&self) -> String {
+        self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    pub fn exact(&self) -> String {
+        self.at.to_zoned(self.zone.clone()).strftime("%-d %b %Y, %H:%M:%S %Z").to_string()
+    }
+
+    pub fn relative(&self) -> String {
+        let seconds = self.now.as_second() - self.at.as_second();
+        let (ago, n) = (seconds >= 0, seconds.unsigned_abs());
+        let words = match n {
+            0..=4 => return "just now".into(),
+            5..60 => format!("{n} s"),
+            60..3600 => format!("{} min", n / 60),
+            3600..86_400 => format!("{} h", n / 3600),
+            86_400..2_592_000 => {
+                let days = n / 86_400;
+                format!("{days} {}", if days == 1 { "day" } else { "days" })
+            }
+            _ => return self.at.to_zoned(self.zone.clone()).strftime("%-d %b %Y").to_string(),
+        };
+        if ago { format!("{words} ago") } else { format!("in {words}") }
+    }
+}
+
+/// A duration as pages write it: `3 min 12 s`.
+pub fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// Goes to another page, which says this once.
+pub fn redirect_with_notice(to: &str, notice: &str) -> Response {
+    let value = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
+    let cookie = format!("{NOTICE}={value}; Path=/; Max-Age=30; HttpOnly; SameSite=Lax");
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
+}
+
+/// Said once: the page that shows it also removes it.
+pub async fn forget_notice(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let had = CookieJar::from_headers(request.headers()).get(NOTICE).is_some() && request.method() == http::Method::GET;
+    let mut response = next.run(request).await;
+    let html = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if had && html {
+        let gone = format!("{NOTICE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+        if let Ok(value) = http::HeaderValue::from_str(&gone) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
