@@ -1,0 +1,18 @@
+//! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
+pub mod openapi;
+mod site;
+
+use super::routes::Route;
+use serde::Serialize;
+
+pub fn routes() -> Vec<Route> {
+    site::routes()
+}
+
+/// A page of a list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct List<T: utoipa::ToSchema> {
+    pub items: Vec<T>,
+    /// What to send as `after` for the rest; null at the end.
+    pub next: Option<String>,
+}
