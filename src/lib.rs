@@ -2,6 +2,10 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`web`] | everything HTTP: pages and the API |
+//! | [`background`] | work that goes on by itself: the dispatcher, the monitor, the log archiver, the janitor |
+//! | [`services`] | what the portal does |
+//! | [`auth`] | proves who is calling |
 //! | [`domain`] | the words of the portal as types; no I/O |
 //! | [`cluster`] | where jobs run: this machine, Kubernetes |
 //! | [`config`] | settings, one file per section |
@@ -9,10 +13,15 @@
 //! | [`storage`] | where bytes lie: files, code copies, logs |
 //! | [`manifest`] | a job and its placement into the object that a cluster is given |
 //! | [`validate`] | what was typed or sent into a job, or every problem at once |
+pub mod auth;
+pub mod background;
 pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod manifest;
+pub mod server;
+pub mod services;
 pub mod storage;
 pub mod store;
 pub mod validate;
+pub mod web;

@@ -22,11 +22,19 @@ pub async fn offer(portal: &Portal) -> Result<Option<String>> {
     }
     let secret = secret::new("")?;
     let site = Permitted::by_system(Site, "first start");
-    let value = format!("{} {}", portal.clock.now().as_second(), secret::hash(secret.expose_secret()));
+    let value = format!(
+        "{} {}",
+        portal.clock.now().as_second(),
+        secret::hash(secret.expose_secret())
+    );
     let mut tx = portal.store.begin().await?;
     tx.set_fact(&site, "first_start", &value).await?;
     tx.commit().await?;
-    let link = format!("{}/first-start/{}", portal.config.server.url(), secret.expose_secret());
+    let link = format!(
+        "{}/first-start/{}",
+        portal.config.server.url(),
+        secret.expose_secret()
+    );
     write_private(&file(portal), &format!("{link}\n")).map_err(anyhow::Error::from)?;
     Ok(Some(link))
 }
@@ -39,12 +47,23 @@ pub async fn check(portal: &Portal, secret: &SecretString) -> Result<String> {
                 .into(),
         )
     };
-    let value = portal.store.find_fact("first_start").await?.ok_or_else(gone)?;
+    let value = portal
+        .store
+        .find_fact("first_start")
+        .await?
+        .ok_or_else(gone)?;
     let (made, hash) = value.split_once(' ').ok_or_else(gone)?;
     let age = portal.clock.now().as_second() - made.parse::<i64>().unwrap_or(0);
     let given = secret::hash(secret.expose_secret());
-    let fits = bool::from(subtle::ConstantTimeEq::ct_eq(given.as_bytes(), hash.as_bytes()));
-    if fits && age < VALID_SECONDS { Ok(value) } else { Err(gone()) }
+    let fits = bool::from(subtle::ConstantTimeEq::ct_eq(
+        given.as_bytes(),
+        hash.as_bytes(),
+    ));
+    if fits && age < VALID_SECONDS {
+        Ok(value)
+    } else {
+        Err(gone())
+    }
 }
 
 /// Removes the file once the link was used.

@@ -13,7 +13,9 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let per_minute = |n: u32| NonZeroU32::new(n).map_or(Quota::per_minute(NonZeroU32::MIN), Quota::per_minute);
+        let per_minute = |n: u32| {
+            NonZeroU32::new(n).map_or(Quota::per_minute(NonZeroU32::MIN), Quota::per_minute)
+        };
         Self {
             account: DefaultKeyedRateLimiter::keyed(per_minute(10)),
             address: DefaultKeyedRateLimiter::keyed(per_minute(30)),
@@ -55,7 +57,11 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(limits.sign_in("ada", "10.0.0.1"), Ok(()));
         }
-        assert!(limits.sign_in("ada", "10.0.0.2").is_err_and(|wait| (1..=60).contains(&wait)));
+        assert!(
+            limits
+                .sign_in("ada", "10.0.0.2")
+                .is_err_and(|wait| (1..=60).contains(&wait))
+        );
         assert_eq!(limits.sign_in("bob", "10.0.0.2"), Ok(()));
     }
 }

@@ -17,10 +17,17 @@ pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations
     let text = password.expose_secret();
     let count = text.chars().count();
     if count < 10 {
-        wrong.add(field, "Use at least 10 characters; a few words in a row are easy to keep in mind.", None);
+        wrong.add(
+            field,
+            "Use at least 10 characters; a few words in a row are easy to keep in mind.",
+            None,
+        );
     } else if text.len() > 1000 {
         wrong.add(field, "Use at most 1,000 bytes.", None);
-    } else if !name.is_empty() && text.to_lowercase().contains(&name.to_lowercase()) && count < name.len() + 6 {
+    } else if !name.is_empty()
+        && text.to_lowercase().contains(&name.to_lowercase())
+        && count < name.len() + 6
+    {
         wrong.add(field, "Do not use your name as the password.", None);
     }
     wrong
@@ -28,11 +35,19 @@ pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations
 
 impl Auth {
     /// Who has this name and password. `address` is where the request came from.
-    pub async fn sign_in(&self, portal: &Portal, name: &str, password: SecretString, address: &str) -> Result<User> {
-        self.limits.sign_in(name, address).map_err(|wait| Error::TooMany {
-            why: format!("Too many tries to sign in. Wait {wait} seconds and try again."),
-            retry_seconds: wait,
-        })?;
+    pub async fn sign_in(
+        &self,
+        portal: &Portal,
+        name: &str,
+        password: SecretString,
+        address: &str,
+    ) -> Result<User> {
+        self.limits
+            .sign_in(name, address)
+            .map_err(|wait| Error::TooMany {
+                why: format!("Too many tries to sign in. Wait {wait} seconds and try again."),
+                retry_seconds: wait,
+            })?;
         let wrong = || Error::field("/password", "Name and password do not fit together.", None);
         if password.expose_secret().len() > 1000 {
             return Err(wrong());
@@ -52,33 +67,51 @@ impl Auth {
             Some(user) if known && fits && user.suspended_at.is_none() => Ok(user),
             Some(user) if known && fits => {
                 tracing::info!(user = %user.name, "a suspended user tried to sign in");
-                Err(Error::Forbidden("This account is suspended. Ask the administrators of this portal.".into()))
+                Err(Error::Forbidden(
+                    "This account is suspended. Ask the administrators of this portal.".into(),
+                ))
             }
             _ => Err(wrong()),
         }
     }
 
     /// Whether the caller knows their own password.
-    pub async fn confirm(&self, portal: &Portal, user: &User, field: &str, password: SecretString, address: &str) -> Result<()> {
-        self.limits.sign_in(user.name.as_str(), address).map_err(|wait| Error::TooMany {
-            why: format!("Too many tries. Wait {wait} seconds and try again."),
-            retry_seconds: wait,
-        })?;
+    pub async fn confirm(
+        &self,
+        portal: &Portal,
+        user: &User,
+        field: &str,
+        password: SecretString,
+        address: &str,
+    ) -> Result<()> {
+        self.limits
+            .sign_in(user.name.as_str(), address)
+            .map_err(|wait| Error::TooMany {
+                why: format!("Too many tries. Wait {wait} seconds and try again."),
+                retry_seconds: wait,
+            })?;
         let hash = portal.store.find_password(user.id).await?;
         let fits = match hash {
-            Some(hash) if password.expose_secret().len() <= 1000 => self.verify(hash, password).await?,
+            Some(hash) if password.expose_secret().len() <= 1000 => {
+                self.verify(hash, password).await?
+            }
             _ => false,
         };
-        if fits { Ok(()) } else { Err(Error::field(field, "This is not your password.", None)) }
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::field(field, "This is not your password.", None))
+        }
     }
 
     /// The hash to keep of a new password.
     pub async fn hash(&self, portal: &Portal, password: SecretString) -> Result<String> {
         let settings = portal.config.sign_in.clone();
         let _turn = self.turn().await?;
-        let hash = tokio::task::spawn_blocking(move || hash_now(&settings, password.expose_secret()))
-            .await
-            .map_err(anyhow::Error::from)??;
+        let hash =
+            tokio::task::spawn_blocking(move || hash_now(&settings, password.expose_secret()))
+                .await
+                .map_err(anyhow::Error::from)??;
         Ok(hash)
     }
 
@@ -86,7 +119,9 @@ impl Auth {
         let _turn = self.turn().await?;
         let fits = tokio::task::spawn_blocking(move || {
             PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
+                Argon2::default()
+                    .verify_password(password.expose_secret().as_bytes(), &hash)
+                    .is_ok()
             })
         })
         .await

@@ -13,8 +13,10 @@ pub fn new(prefix: &str) -> anyhow::Result<SecretString> {
 /// What is kept of a secret. A plain hash suffices: the secret cannot be guessed.
 pub fn hash(secret: &str) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(secret.as_bytes()).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(secret.as_bytes())
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

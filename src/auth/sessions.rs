@@ -43,7 +43,8 @@ impl Auth {
         };
         let mut tx = portal.store.begin().await?;
         if let Some(old) = old {
-            let theirs = Permitted::by_system(old.actor.user.id, "the session before a new sign-in");
+            let theirs =
+                Permitted::by_system(old.actor.user.id, "the session before a new sign-in");
             tx.delete_session(&theirs, old.session.id).await?;
         }
         tx.insert_session(&permit, &session).await?;
@@ -54,7 +55,11 @@ impl Auth {
     /// Whose cookie this is. Notes that the session was used, at most once a minute.
     pub async fn find_session(&self, portal: &Portal, secret: &str) -> Result<Option<SignedIn>> {
         let (idle, born) = accounts::session_ends(portal);
-        let Some((session, user)) = portal.store.find_session(&secret::hash(secret), idle, born).await? else {
+        let Some((session, user)) = portal
+            .store
+            .find_session(&secret::hash(secret), idle, born)
+            .await?
+        else {
             return Ok(None);
         };
         let now = portal.clock.now();
@@ -75,5 +80,6 @@ impl Auth {
 }
 
 pub(super) fn older_than_a_minute(then: jiff::Timestamp, now: jiff::Timestamp) -> bool {
-    then.checked_add(1.minute()).is_ok_and(|minute| minute <= now)
+    then.checked_add(1.minute())
+        .is_ok_and(|minute| minute <= now)
 }

@@ -21,22 +21,35 @@ impl Auth {
     ) -> Result<(Token, SecretString)> {
         let secret = secret::new("tml_")?;
         let hash = secret::hash(secret.expose_secret());
-        let token = accounts::create_token(portal, actor, name, scope, expires_in_days, hash).await?;
+        let token =
+            accounts::create_token(portal, actor, name, scope, expires_in_days, hash).await?;
         Ok((token, secret))
     }
 
     /// Whose token this is; `None` where it is none, has expired or was revoked.
-    pub async fn find_token(&self, portal: &Portal, secret: &str, address: &str) -> Result<Option<Actor>> {
+    pub async fn find_token(
+        &self,
+        portal: &Portal,
+        secret: &str,
+        address: &str,
+    ) -> Result<Option<Actor>> {
         let now = portal.clock.now();
         let found = portal.store.find_token(&secret::hash(secret), now).await?;
         let Some((token, user)) = found else {
-            self.limits.wrong_token(address).map_err(|wait| Error::TooMany {
-                why: format!("Too many wrong tokens came from this address. Wait {wait} seconds."),
-                retry_seconds: wait,
-            })?;
+            self.limits
+                .wrong_token(address)
+                .map_err(|wait| Error::TooMany {
+                    why: format!(
+                        "Too many wrong tokens came from this address. Wait {wait} seconds."
+                    ),
+                    retry_seconds: wait,
+                })?;
             return Ok(None);
         };
-        if token.last_used_at.is_none_or(|used| older_than_a_minute(used, now)) {
+        if token
+            .last_used_at
+            .is_none_or(|used| older_than_a_minute(used, now))
+        {
             let permit = Permitted::by_system(user.id, "a token was used");
             let mut tx = portal.store.begin().await?;
             tx.touch_token(&permit, token.id, now).await?;

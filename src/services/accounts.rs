@@ -29,20 +29,33 @@ fn checked(draft: &Draft) -> Result<(UserName, String)> {
     let display = display_name(&draft.display_name, &mut wrong);
     wrong.into_result(())?;
     let name = name.map_err(|why| Error::field("/name", why, Some(&draft.name)))?;
-    let display = if display.is_empty() { name.to_string() } else { display };
+    let display = if display.is_empty() {
+        name.to_string()
+    } else {
+        display
+    };
     Ok((name, display))
 }
 
 fn display_name(text: &str, wrong: &mut Violations) -> String {
     let text = text.trim();
     if text.chars().count() > 100 || text.chars().any(char::is_control) {
-        wrong.add("/display_name", "Give at most 100 characters on one line.", Some(text));
+        wrong.add(
+            "/display_name",
+            "Give at most 100 characters on one line.",
+            Some(text),
+        );
     }
     text.to_owned()
 }
 
 /// Makes a user with a password. `site` is an administrator's permission, or the command line's.
-pub async fn create(portal: &Portal, site: &Permitted<Site>, draft: &Draft, password_hash: &str) -> Result<User> {
+pub async fn create(
+    portal: &Portal,
+    site: &Permitted<Site>,
+    draft: &Draft,
+    password_hash: &str,
+) -> Result<User> {
     let mut tx = portal.store.begin().await?;
     let user = insert(portal, &mut tx, site, draft, password_hash).await?;
     tx.commit().await?;
@@ -50,14 +63,22 @@ pub async fn create(portal: &Portal, site: &Permitted<Site>, draft: &Draft, pass
 }
 
 /// Makes the first user of all, a site administrator; a conflict where there is one already.
-pub async fn create_first(portal: &Portal, draft: &Draft, password_hash: &str, link_hash: &str) -> Result<User> {
+pub async fn create_first(
+    portal: &Portal,
+    draft: &Draft,
+    password_hash: &str,
+    link_hash: &str,
+) -> Result<User> {
     let site = Permitted::by_system(Site, "first start");
     let mut tx = portal.store.begin().await?;
     let used = Error::Conflict("This link was used already, or another was made since. Sign in, or start the portal again for a new link.".into());
     if tx.count_users().await? > 0 || !tx.take_fact(&site, "first_start", link_hash).await? {
         return Err(used);
     }
-    let draft = Draft { site_admin: true, ..draft.clone() };
+    let draft = Draft {
+        site_admin: true,
+        ..draft.clone()
+    };
     let user = insert(portal, &mut tx, &site, &draft, password_hash).await?;
     tx.commit().await?;
     find(portal, user).await
@@ -79,51 +100,97 @@ async fn insert(
         site_admin: draft.site_admin,
         created_at: now,
     };
-    tx.insert_user(site, &user).await.map_err(|error| match error {
-        store::Error::Duplicate(_) => Error::field(
-            "/name",
-            format!("There is a user `{}` already. Choose another name.", user.name),
-            Some(user.name.as_str()),
-        ),
-        other => other.into(),
-    })?;
+    tx.insert_user(site, &user)
+        .await
+        .map_err(|error| match error {
+            store::Error::Duplicate(_) => Error::field(
+                "/name",
+                format!(
+                    "There is a user `{}` already. Choose another name.",
+                    user.name
+                ),
+                Some(user.name.as_str()),
+            ),
+            other => other.into(),
+        })?;
     let own = Permitted::by_system(user.id, "a new account's first password");
     tx.set_password(&own, password_hash, now).await?;
-    tx.add_audit(site.by(), "user.create", user.name.as_str(), if draft.site_admin { "site administrator" } else { "" }, now)
-        .await?;
+    tx.add_audit(
+        site.by(),
+        "user.create",
+        user.name.as_str(),
+        if draft.site_admin {
+            "site administrator"
+        } else {
+            ""
+        },
+        now,
+    )
+    .await?;
     Ok(user.id)
 }
 
 async fn find(portal: &Portal, id: UserId) -> Result<User> {
-    portal.store.find_user(id).await?.ok_or(Error::NotFound("user"))
+    portal
+        .store
+        .find_user(id)
+        .await?
+        .ok_or(Error::NotFound("user"))
 }
 
 /// Sets a new password and ends all of the user's other sessions.
-pub async fn set_password(portal: &Portal, actor: &Actor, hash: &str, keep: Option<SessionId>) -> Result<()> {
+pub async fn set_password(
+    portal: &Portal,
+    actor: &Actor,
+    hash: &str,
+    keep: Option<SessionId>,
+) -> Result<()> {
     let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
     let mut tx = portal.store.begin().await?;
     tx.set_password(&own, hash, portal.clock.now()).await?;
     tx.delete_other_sessions(&own, keep).await?;
-    tx.add_audit(own.by(), "user.password", actor.user.name.as_str(), "", portal.clock.now()).await?;
+    tx.add_audit(
+        own.by(),
+        "user.password",
+        actor.user.name.as_str(),
+        "",
+        portal.clock.now(),
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
 /// Changes how one is called and how pages look. An empty zone follows the browser.
-pub async fn set_profile(portal: &Portal, actor: &Actor, name: &str, zone: &str, theme: &str) -> Result<()> {
+pub async fn set_profile(
+    portal: &Portal,
+    actor: &Actor,
+    name: &str,
+    zone: &str,
+    theme: &str,
+) -> Result<()> {
     let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let mut wrong = Violations::default();
     let name = display_name(name, &mut wrong);
     if !zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err() {
-        wrong.add("/time_zone", "Choose a zone of the list, such as `Europe/Oslo`.", Some(zone));
+        wrong.add(
+            "/time_zone",
+            "Choose a zone of the list, such as `Europe/Oslo`.",
+            Some(zone),
+        );
     }
     let theme = theme.parse::<Theme>().unwrap_or_else(|why| {
         wrong.add("/theme", format!("The theme {why}."), Some(theme));
         Theme::Auto
     });
     wrong.into_result(())?;
-    let name = if name.is_empty() { actor.user.name.to_string() } else { name };
+    let name = if name.is_empty() {
+        actor.user.name.to_string()
+    } else {
+        name
+    };
     let mut tx = portal.store.begin().await?;
-    tx.set_profile(&own, &name, (!zone.is_empty()).then_some(zone), theme).await?;
+    tx.set_profile(&own, &name, (!zone.is_empty()).then_some(zone), theme)
+        .await?;
     Ok(tx.commit().await?)
 }
 
@@ -141,7 +208,11 @@ pub async fn create_token(
     let mut wrong = Violations::default();
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        wrong.add("/name", "Say what the token is for, in 1 to 100 characters.", Some(name));
+        wrong.add(
+            "/name",
+            "Say what the token is for, in 1 to 100 characters.",
+            Some(name),
+        );
     }
     let scope = scope.parse::<Scope>().unwrap_or_else(|why| {
         wrong.add("/scope", format!("The scope {why}."), Some(scope));
@@ -162,7 +233,14 @@ pub async fn create_token(
     };
     let mut tx = portal.store.begin().await?;
     tx.insert_token(&own, &token).await?;
-    tx.add_audit(own.by(), "token.create", &token.id.to_string(), scope.as_str(), now).await?;
+    tx.add_audit(
+        own.by(),
+        "token.create",
+        &token.id.to_string(),
+        scope.as_str(),
+        now,
+    )
+    .await?;
     tx.commit().await?;
     Ok(Token {
         id: token.id,
@@ -182,7 +260,11 @@ fn expiry(days: &str, now: Timestamp, wrong: &mut Violations) -> Option<Timestam
     match days.parse::<i64>() {
         Ok(days @ 1..=3650) => now.checked_add((days * 24).hours()).ok(),
         _ => {
-            wrong.add("/expires_in_days", "Give a whole number of days from 1 to 3650, or nothing for no end.", Some(days));
+            wrong.add(
+                "/expires_in_days",
+                "Give a whole number of days from 1 to 3650, or nothing for no end.",
+                Some(days),
+            );
             None
         }
     }
@@ -198,7 +280,14 @@ pub async fn revoke_token(portal: &Portal, actor: &Actor, id: TokenId) -> Result
     if !tx.delete_token(&own, id).await? {
         return Err(Error::NotFound("token"));
     }
-    tx.add_audit(own.by(), "token.revoke", &id.to_string(), "", portal.clock.now()).await?;
+    tx.add_audit(
+        own.by(),
+        "token.revoke",
+        &id.to_string(),
+        "",
+        portal.clock.now(),
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
@@ -206,7 +295,8 @@ pub async fn revoke_token(portal: &Portal, actor: &Actor, id: TokenId) -> Result
 pub fn session_ends(portal: &Portal) -> (Timestamp, Timestamp) {
     let now = portal.clock.now();
     let before = |seconds: u64| {
-        now.checked_sub(std::time::Duration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
+        now.checked_sub(std::time::Duration::from_secs(seconds))
+            .unwrap_or(Timestamp::MIN)
     };
     let config = &portal.config.sign_in;
     (before(config.idle_seconds), before(config.absolute_seconds))
@@ -214,7 +304,10 @@ pub fn session_ends(portal: &Portal) -> (Timestamp, Timestamp) {
 
 pub async fn list_sessions(portal: &Portal, actor: &Actor) -> Result<Vec<Session>> {
     let (idle, born) = session_ends(portal);
-    Ok(portal.store.list_sessions(actor.user.id, idle, born).await?)
+    Ok(portal
+        .store
+        .list_sessions(actor.user.id, idle, born)
+        .await?)
 }
 
 pub async fn end_session(portal: &Portal, actor: &Actor, id: SessionId) -> Result<()> {
@@ -238,15 +331,35 @@ pub async fn elevate(portal: &Portal, actor: &Actor, reason: &str) -> Result<()>
     let site = actor.administers().map_err(denied("page"))?;
     let reason = reason.trim();
     if reason.chars().count() < 5 || reason.chars().count() > 500 {
-        return Err(Error::field("/reason", "Say why, in 5 to 500 characters; it is kept in the audit log.", Some(reason)));
+        return Err(Error::field(
+            "/reason",
+            "Say why, in 5 to 500 characters; it is kept in the audit log.",
+            Some(reason),
+        ));
     }
     let now = portal.clock.now();
     let until = now
-        .checked_add(std::time::Duration::from_secs(portal.config.sign_in.elevation_seconds))
+        .checked_add(std::time::Duration::from_secs(
+            portal.config.sign_in.elevation_seconds,
+        ))
         .unwrap_or(now);
     let mut tx = portal.store.begin().await?;
-    tx.set_elevation(&site, Some(&Elevation { until, reason: reason.to_owned() })).await?;
-    tx.add_audit(site.by(), "elevation.begin", actor.user.name.as_str(), reason, now).await?;
+    tx.set_elevation(
+        &site,
+        Some(&Elevation {
+            until,
+            reason: reason.to_owned(),
+        }),
+    )
+    .await?;
+    tx.add_audit(
+        site.by(),
+        "elevation.begin",
+        actor.user.name.as_str(),
+        reason,
+        now,
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
@@ -254,21 +367,46 @@ pub async fn end_elevation(portal: &Portal, actor: &Actor) -> Result<()> {
     let site = actor.administers().map_err(denied("page"))?;
     let mut tx = portal.store.begin().await?;
     tx.set_elevation(&site, None).await?;
-    tx.add_audit(site.by(), "elevation.end", actor.user.name.as_str(), "", portal.clock.now()).await?;
+    tx.add_audit(
+        site.by(),
+        "elevation.end",
+        actor.user.name.as_str(),
+        "",
+        portal.clock.now(),
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
 /// Suspends a user, whose sessions and tokens then do not count, or takes that back.
-pub async fn set_suspended(portal: &Portal, site: &Permitted<Site>, name: &str, suspended: bool) -> Result<()> {
-    let name = UserName::parse(name).map_err(|why| Error::field("/name", format!("The name {why}."), Some(name)))?;
-    let user = portal.store.find_user_by_name(&name).await?.ok_or(Error::NotFound("user"))?;
+pub async fn set_suspended(
+    portal: &Portal,
+    site: &Permitted<Site>,
+    name: &str,
+    suspended: bool,
+) -> Result<()> {
+    let name = UserName::parse(name)
+        .map_err(|why| Error::field("/name", format!("The name {why}."), Some(name)))?;
+    let user = portal
+        .store
+        .find_user_by_name(&name)
+        .await?
+        .ok_or(Error::NotFound("user"))?;
     if suspended && site.by() == Some(user.id) {
-        return Err(Error::Conflict("You cannot suspend yourself. Ask another site administrator.".into()));
+        return Err(Error::Conflict(
+            "You cannot suspend yourself. Ask another site administrator.".into(),
+        ));
     }
     let now = portal.clock.now();
     let mut tx = portal.store.begin().await?;
-    tx.set_suspended(site, user.id, suspended.then_some(now)).await?;
-    let action = if suspended { "user.suspend" } else { "user.restore" };
-    tx.add_audit(site.by(), action, name.as_str(), "", now).await?;
+    tx.set_suspended(site, user.id, suspended.then_some(now))
+        .await?;
+    let action = if suspended {
+        "user.suspend"
+    } else {
+        "user.restore"
+    };
+    tx.add_audit(site.by(), action, name.as_str(), "", now)
+        .await?;
     Ok(tx.commit().await?)
 }

@@ -49,7 +49,10 @@ impl CurrentRules {
     }
 
     pub fn now(&self) -> Arc<Rules> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub fn replace(&self, rules: Rules) {
@@ -85,19 +88,31 @@ impl Portal {
             .await?
             .ok_or(Error::NotFound("project"))?;
         let permit = actor
-            .may(action, &membership.project, membership.role, self.clock.now())
+            .may(
+                action,
+                &membership.project,
+                membership.role,
+                self.clock.now(),
+            )
             .map_err(denied("project"))?;
         Ok((membership, permit))
     }
 
     /// A job, if the caller may do this in its project.
     pub async fn open_job(&self, actor: &Actor, id: JobId, action: Action) -> Result<OpenJob> {
-        let place = self.store.find_job(id).await?.ok_or(Error::NotFound("job"))?;
-        let (membership, project_permit) = match self.open_project(actor, place.job.project, action).await {
-            Err(Error::NotFound(_)) => return Err(Error::NotFound("job")),
-            other => other?,
-        };
-        let permit = project_permit.job(&place.job).ok_or(Error::NotFound("job"))?;
+        let place = self
+            .store
+            .find_job(id)
+            .await?
+            .ok_or(Error::NotFound("job"))?;
+        let (membership, project_permit) =
+            match self.open_project(actor, place.job.project, action).await {
+                Err(Error::NotFound(_)) => return Err(Error::NotFound("job")),
+                other => other?,
+            };
+        let permit = project_permit
+            .job(&place.job)
+            .ok_or(Error::NotFound("job"))?;
         Ok(OpenJob {
             place,
             project: membership.project,
@@ -109,7 +124,12 @@ impl Portal {
     /// Whether the caller may do this in a project that was opened already.
     pub fn may(&self, actor: &Actor, action: Action, membership: &Membership) -> bool {
         actor
-            .may(action, &membership.project, membership.role, self.clock.now())
+            .may(
+                action,
+                &membership.project,
+                membership.role,
+                self.clock.now(),
+            )
             .is_ok()
     }
 }

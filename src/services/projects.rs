@@ -37,7 +37,11 @@ impl Draft {
         let description = self.description.trim().replace("\r\n", "\n");
         let count = description.chars().count();
         if count > 2000 {
-            wrong.add("/description", format!("The description has {count} characters; at most 2,000 are taken."), None);
+            wrong.add(
+                "/description",
+                format!("The description has {count} characters; at most 2,000 are taken."),
+                None,
+            );
         }
         let visibility = match self.visibility.as_str() {
             "" => Visibility::Private,
@@ -66,7 +70,12 @@ pub async fn create(portal: &Portal, actor: &Actor, draft: &Draft) -> Result<Pro
     Ok(id)
 }
 
-async fn insert(portal: &Portal, tx: &mut store::Tx, maker: &Permitted<UserId>, checked: Checked) -> Result<ProjectId> {
+async fn insert(
+    portal: &Portal,
+    tx: &mut store::Tx,
+    maker: &Permitted<UserId>,
+    checked: Checked,
+) -> Result<ProjectId> {
     let now = portal.clock.now();
     let project = Project {
         id: ProjectId::new(),
@@ -79,12 +88,24 @@ async fn insert(portal: &Portal, tx: &mut store::Tx, maker: &Permitted<UserId>, 
         version: 1,
     };
     tx.insert_project(&project, maker).await?;
-    tx.add_audit(maker.by(), "project.create", &project.id.to_string(), project.name.as_str(), now).await?;
+    tx.add_audit(
+        maker.by(),
+        "project.create",
+        &project.id.to_string(),
+        project.name.as_str(),
+        now,
+    )
+    .await?;
     Ok(project.id)
 }
 
 /// A new project with the settings and members of another; the caller administers it. Its files and jobs are its own.
-pub async fn clone(portal: &Portal, actor: &Actor, from: ProjectId, name: &str) -> Result<ProjectId> {
+pub async fn clone(
+    portal: &Portal,
+    actor: &Actor,
+    from: ProjectId,
+    name: &str,
+) -> Result<ProjectId> {
     let (membership, _) = portal.open_project(actor, from, Action::See).await?;
     let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let draft = Draft {
@@ -98,7 +119,8 @@ pub async fn clone(portal: &Portal, actor: &Actor, from: ProjectId, name: &str) 
     let id = insert(portal, &mut tx, &maker, checked).await?;
     let permit = Permitted::by_system(id, "members of a cloned project");
     for member in members.iter().filter(|m| m.user != actor.user.id) {
-        tx.put_member(&permit, member.user, member.role, portal.clock.now()).await?;
+        tx.put_member(&permit, member.user, member.role, portal.clock.now())
+            .await?;
     }
     tx.commit().await?;
     Ok(id)
@@ -126,7 +148,14 @@ pub async fn update(
             ),
             other => other.into(),
         })?;
-    tx.add_audit(permit.by(), "project.update", &id.to_string(), checked.name.as_str(), now).await?;
+    tx.add_audit(
+        permit.by(),
+        "project.update",
+        &id.to_string(),
+        checked.name.as_str(),
+        now,
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
@@ -153,12 +182,21 @@ pub async fn delete(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Tas
         created_at: now,
     };
     let mut tx = portal.store.begin().await?;
-    tx.begin_deleting_project(&permit, now).await.map_err(|error| match error {
-        store::Error::Stale(_) => busy(1),
-        other => other.into(),
-    })?;
+    tx.begin_deleting_project(&permit, now)
+        .await
+        .map_err(|error| match error {
+            store::Error::Stale(_) => busy(1),
+            other => other.into(),
+        })?;
     tx.insert_task(&task).await?;
-    tx.add_audit(permit.by(), "project.delete", &id.to_string(), membership.project.name.as_str(), now).await?;
+    tx.add_audit(
+        permit.by(),
+        "project.delete",
+        &id.to_string(),
+        membership.project.name.as_str(),
+        now,
+    )
+    .await?;
     tx.commit().await?;
     Ok(task.id)
 }
@@ -169,9 +207,17 @@ pub async fn list_mine(portal: &Portal, actor: &Actor) -> Result<Vec<Membership>
 }
 
 /// All projects that the caller may see, newest first.
-pub async fn list(portal: &Portal, actor: &Actor, after: Option<ProjectId>, limit: u32) -> Result<Vec<Membership>> {
+pub async fn list(
+    portal: &Portal,
+    actor: &Actor,
+    after: Option<ProjectId>,
+    limit: u32,
+) -> Result<Vec<Membership>> {
     let all = actor.is_elevated(portal.clock.now());
-    Ok(portal.store.list_projects(actor.user.id, all, after, limit).await?)
+    Ok(portal
+        .store
+        .list_projects(actor.user.id, all, after, limit)
+        .await?)
 }
 
 pub async fn list_members(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Vec<Member>> {
@@ -180,16 +226,28 @@ pub async fn list_members(portal: &Portal, actor: &Actor, id: ProjectId) -> Resu
 }
 
 /// Gives a user a role, as a new member or instead of the old one.
-pub async fn put_member(portal: &Portal, actor: &Actor, id: ProjectId, user: &str, role: &str) -> Result<()> {
+pub async fn put_member(
+    portal: &Portal,
+    actor: &Actor,
+    id: ProjectId,
+    user: &str,
+    role: &str,
+) -> Result<()> {
     let (_, permit) = portal.open_project(actor, id, Action::Manage).await?;
     let mut wrong = Violations::default();
-    let role = role.parse::<Role>().map_err(|why| wrong.add("/role", format!("The role {why}."), Some(role)));
+    let role = role
+        .parse::<Role>()
+        .map_err(|why| wrong.add("/role", format!("The role {why}."), Some(role)));
     let found = match UserName::parse(user.trim()) {
         Ok(name) => portal.store.find_user_by_name(&name).await?,
         Err(_) => None,
     };
     if found.is_none() {
-        wrong.add("/user", "There is no user of this name here. They must have signed in once.", Some(user));
+        wrong.add(
+            "/user",
+            "There is no user of this name here. They must have signed in once.",
+            Some(user),
+        );
     }
     let (Some(user), Ok(role)) = (found, role) else {
         return Err(Error::Invalid(wrong));
@@ -198,13 +256,29 @@ pub async fn put_member(portal: &Portal, actor: &Actor, id: ProjectId, user: &st
     let mut tx = portal.store.begin().await?;
     tx.put_member(&permit, user.id, role, now).await?;
     keep_an_administrator(&mut tx, &permit).await?;
-    tx.add_audit(permit.by(), "member.put", &id.to_string(), &format!("{} {role}", user.name), now).await?;
+    tx.add_audit(
+        permit.by(),
+        "member.put",
+        &id.to_string(),
+        &format!("{} {role}", user.name),
+        now,
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 
 /// Ends a membership: an administrator anybody's, everybody their own.
-pub async fn delete_member(portal: &Portal, actor: &Actor, id: ProjectId, user: UserId) -> Result<()> {
-    let action = if user == actor.user.id { Action::Leave } else { Action::Manage };
+pub async fn delete_member(
+    portal: &Portal,
+    actor: &Actor,
+    id: ProjectId,
+    user: UserId,
+) -> Result<()> {
+    let action = if user == actor.user.id {
+        Action::Leave
+    } else {
+        Action::Manage
+    };
     let (_, permit) = portal.open_project(actor, id, action).await?;
     let now = portal.clock.now();
     let mut tx = portal.store.begin().await?;
@@ -212,7 +286,14 @@ pub async fn delete_member(portal: &Portal, actor: &Actor, id: ProjectId, user: 
         return Err(Error::NotFound("member"));
     }
     keep_an_administrator(&mut tx, &permit).await?;
-    tx.add_audit(permit.by(), "member.delete", &id.to_string(), &user.to_string(), now).await?;
+    tx.add_audit(
+        permit.by(),
+        "member.delete",
+        &id.to_string(),
+        &user.to_string(),
+        now,
+    )
+    .await?;
     Ok(tx.commit().await?)
 }
 

@@ -13,8 +13,13 @@ pub async fn installation_id(portal: &Portal, fresh: &str) -> Result<String> {
     }
     let mut tx = portal.store.begin().await?;
     let id = tx.set_fact_once(&site, "id", fresh).await?;
-    tx.insert_queue(&site, &QueueName::default_queue(), "For everything", portal.clock.now())
-        .await?;
+    tx.insert_queue(
+        &site,
+        &QueueName::default_queue(),
+        "For everything",
+        portal.clock.now(),
+    )
+    .await?;
     tx.commit().await?;
     Ok(id)
 }

@@ -10,7 +10,7 @@ pub mod keys;
 mod contract;
 
 use bytes::Bytes;
-use folder::Folder;
+pub use folder::Folder;
 use futures::{Stream, stream::BoxStream};
 use jiff::Timestamp;
 use keys::{Key, Prefix};

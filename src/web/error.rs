@@ -100,10 +100,13 @@ impl IntoResponse for WebError {
                 }
                 detail
             }
-            Self::BadRequest(why) | Self::NotAcceptable(why) | Self::UnsupportedMediaType(why) => why,
+            Self::BadRequest(why) | Self::NotAcceptable(why) | Self::UnsupportedMediaType(why) => {
+                why
+            }
             Self::NotSignedIn => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                "Send a token: `Authorization: Bearer tml_…`. Tokens are made on the account page.".into()
+                "Send a token: `Authorization: Bearer tml_…`. Tokens are made on the account page."
+                    .into()
             }
             Self::MethodNotAllowed => "This address does not take this method.".into(),
             Self::TimedOut => "This took too long and was given up. Try again.".into(),
@@ -126,12 +129,17 @@ impl WebError {
                 Error::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "No such range"),
                 Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
                 Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
-                Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here"),
+                Error::Internal(_) => (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Something went wrong here",
+                ),
             },
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "Not understood"),
             Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "Sign in first"),
             Self::NotAcceptable(_) => (StatusCode::NOT_ACCEPTABLE, "Not offered in this form"),
-            Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not taken in this form"),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not taken in this form")
+            }
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Not this way"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "Took too long"),
         }
@@ -168,7 +176,11 @@ fn complete(response: &mut Response, instance: &str, id: Option<&RequestId>) -> 
     Some(problem)
 }
 
-pub async fn problems_as_html(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn problems_as_html(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path().to_owned();
     let id = request.extensions().get::<RequestId>().cloned();
     let caller = guard::caller(&app, &mut request).await.unwrap_or(None);
@@ -205,7 +217,10 @@ pub async fn problems_as_json(request: Request, next: Next) -> Response {
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     *response.body_mut() = body.into();
     response
 }

@@ -4,11 +4,7 @@ use super::{
     error::{Result, WebError},
     guard::Caller,
 };
-use crate::{
-    auth::sessions::SignedIn,
-    domain::access::Actor,
-    services::Error,
-};
+use crate::{auth::sessions::SignedIn, domain::access::Actor, services::Error};
 use axum::extract::{FromRequest, FromRequestParts, Request, rejection};
 use http::{header, request::Parts};
 
@@ -56,7 +52,10 @@ impl From<rejection::FormRejection> for WebError {
 impl From<rejection::BytesRejection> for WebError {
     fn from(rejection: rejection::BytesRejection) -> Self {
         if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-            return Error::TooLarge("This is larger than 2 MiB, the most that is taken here.".into()).into();
+            return Error::TooLarge(
+                "This is larger than 2 MiB, the most that is taken here.".into(),
+            )
+            .into();
         }
         Self::BadRequest(rejection.body_text())
     }
@@ -81,7 +80,11 @@ impl From<rejection::JsonRejection> for WebError {
 impl FromRequestParts<App> for Caller {
     type Rejection = WebError;
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or(WebError::NotSignedIn)
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(WebError::NotSignedIn)
     }
 }
 
@@ -91,7 +94,12 @@ pub struct Who(pub Actor);
 impl FromRequestParts<App> for Who {
     type Rejection = WebError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Ok(Self(Caller::from_request_parts(parts, app).await?.actor().clone()))
+        Ok(Self(
+            Caller::from_request_parts(parts, app)
+                .await?
+                .actor()
+                .clone(),
+        ))
     }
 }
 

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
-use http::header;
+use http::{HeaderValue, header};
 
 /// Who calls, and with which proof.
 #[derive(Debug, Clone)]
@@ -51,7 +51,13 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
 
 async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
     let caller = if guard.kind.is_api() {
-        let caller = by_token(&guard.app, request).await?;
+        let header = request.headers().get(header::AUTHORIZATION).cloned();
+        let address = request
+            .extensions()
+            .get::<ClientAddress>()
+            .cloned()
+            .unwrap_or_default();
+        let caller = by_token(&guard.app, header, address).await?;
         if let Some(caller) = &caller {
             request.extensions_mut().insert(caller.clone());
         }
@@ -68,7 +74,9 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
                 return Err(Error::NotFound("page").into());
             }
             if actor.scope < Scope::Admin {
-                return Err(Error::Forbidden("This needs a token with the scope `admin`.".into()).into());
+                return Err(
+                    Error::Forbidden("This needs a token with the scope `admin`.".into()).into(),
+                );
             }
             Ok(())
         }
@@ -84,15 +92,24 @@ pub async fn caller(app: &App, request: &mut Request) -> Result<Option<Caller>> 
     let Some(cookie) = jar.get(&app.cookie).map(|cookie| cookie.value().to_owned()) else {
         return Ok(None);
     };
-    let found = app.auth.find_session(&app.portal, &cookie).await?.map(Caller::Browser);
+    let found = app
+        .auth
+        .find_session(&app.portal, &cookie)
+        .await?
+        .map(Caller::Browser);
     if let Some(caller) = &found {
         request.extensions_mut().insert(caller.clone());
     }
     Ok(found)
 }
 
-async fn by_token(app: &App, request: &Request) -> Result<Option<Caller>> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else {
+/// `header` is the request's `Authorization`.
+async fn by_token(
+    app: &App,
+    header: Option<HeaderValue>,
+    address: ClientAddress,
+) -> Result<Option<Caller>> {
+    let Some(value) = header else {
         return Ok(None);
     };
     let secret = value
@@ -104,7 +121,6 @@ async fn by_token(app: &App, request: &Request) -> Result<Option<Caller>> {
     let Some(secret) = secret else {
         return Err(WebError::NotSignedIn);
     };
-    let address = request.extensions().get::<ClientAddress>().cloned().unwrap_or_default();
     match app.auth.find_token(&app.portal, secret, &address.0).await? {
         Some(actor) => Ok(Some(Caller::Token(actor))),
         None => Err(WebError::NotSignedIn),
@@ -116,7 +132,11 @@ fn to_sign_in(guard: &Guard, request: &Request) -> Response {
     if guard.kind == Kind::Page || guard.kind == Kind::Download {
         let asked = request.uri().path_and_query().map_or("/", |p| p.as_str());
         let next = percent_encoding::utf8_percent_encode(asked, percent_encoding::NON_ALPHANUMERIC);
-        let to = if asked == "/" { "/login".to_owned() } else { format!("/login?next={next}") };
+        let to = if asked == "/" {
+            "/login".to_owned()
+        } else {
+            format!("/login?next={next}")
+        };
         return Redirect::to(&to).into_response();
     }
     if guard.kind == Kind::Action {

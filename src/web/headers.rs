@@ -28,7 +28,9 @@ const CSP: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; c
 pub fn bounded(handler: MethodRouter<App>, kind: Kind) -> MethodRouter<App> {
     match kind {
         Kind::Upload | Kind::ApiUpload => handler.layer(DefaultBodyLimit::disable()),
-        Kind::Download | Kind::Stream | Kind::ApiStream => handler.layer(DefaultBodyLimit::max(BODY_LIMIT)),
+        Kind::Download | Kind::Stream | Kind::ApiStream => {
+            handler.layer(DefaultBodyLimit::max(BODY_LIMIT))
+        }
         Kind::Page | Kind::Action | Kind::Fragment | Kind::Api => handler
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(middleware::from_fn(in_time)),
@@ -59,7 +61,11 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
 
 /// The first-start link's secret is in its path and stays out of the log.
 fn redacted(path: &str) -> &str {
-    if path.starts_with("/first-start/") { "/first-start/…" } else { path }
+    if path.starts_with("/first-start/") {
+        "/first-start/…"
+    } else {
+        path
+    }
 }
 
 async fn prepare(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -78,8 +84,14 @@ async fn prepare(State(app): State<App>, mut request: Request, next: Next) -> Re
     set(header::CONTENT_SECURITY_POLICY, CSP);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "same-origin");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    );
     set(header::CACHE_CONTROL, "no-store");
     if app.portal.config.server.is_https() {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");

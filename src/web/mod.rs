@@ -29,7 +29,12 @@ pub struct App {
 
 impl App {
     /// `installation` is its short id: cookies ignore ports, so two portals on one machine need two names.
-    pub fn new(portal: Portal, auth: Auth, installation: &str, stop: tokio_util::sync::CancellationToken) -> Self {
+    pub fn new(
+        portal: Portal,
+        auth: Auth,
+        installation: &str,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Self {
         let cookie = if portal.config.server.is_https() {
             "__Host-tourmaline".into()
         } else {
@@ -58,7 +63,8 @@ pub fn router(app: &App) -> Router {
             guard::guard,
         ));
         let limited = headers::bounded(guarded, route.kind);
-        if route.kind == Kind::Api || route.kind == Kind::ApiUpload || route.kind == Kind::ApiStream {
+        if route.kind == Kind::Api || route.kind == Kind::ApiUpload || route.kind == Kind::ApiStream
+        {
             api = api.route(route.path, limited);
         } else {
             pages = pages.route(route.path, limited);
@@ -67,7 +73,10 @@ pub fn router(app: &App) -> Router {
     let pages = pages
         .fallback(error::no_such_page)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(middleware::from_fn_with_state(app.clone(), error::problems_as_html))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            error::problems_as_html,
+        ))
         .layer(middleware::from_fn(view::forget_notice))
         .layer(tower_http::csrf::CsrfLayer::new().with_rejection_response(error::cross_origin));
     let api = api

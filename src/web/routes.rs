@@ -56,7 +56,13 @@ pub struct Route {
 }
 
 impl Route {
-    pub fn new<H, T>(method: Method, path: &'static str, kind: Kind, right: Right, handler: H) -> Self
+    pub fn new<H, T>(
+        method: Method,
+        path: &'static str,
+        kind: Kind,
+        right: Right,
+        handler: H,
+    ) -> Self
     where
         H: Handler<T, App>,
         T: 'static,
@@ -73,17 +79,29 @@ impl Route {
     }
 
     /// A whole page.
-    pub fn page<H: Handler<T, App>, T: 'static>(path: &'static str, right: Right, handler: H) -> Self {
+    pub fn page<H: Handler<T, App>, T: 'static>(
+        path: &'static str,
+        right: Right,
+        handler: H,
+    ) -> Self {
         Self::new(Method::GET, path, Kind::Page, right, handler)
     }
 
     /// A form that is posted.
-    pub fn action<H: Handler<T, App>, T: 'static>(path: &'static str, right: Right, handler: H) -> Self {
+    pub fn action<H: Handler<T, App>, T: 'static>(
+        path: &'static str,
+        right: Right,
+        handler: H,
+    ) -> Self {
         Self::new(Method::POST, path, Kind::Action, right, handler)
     }
 
     /// A part of a page.
-    pub fn fragment<H: Handler<T, App>, T: 'static>(path: &'static str, right: Right, handler: H) -> Self {
+    pub fn fragment<H: Handler<T, App>, T: 'static>(
+        path: &'static str,
+        right: Right,
+        handler: H,
+    ) -> Self {
         Self::new(Method::GET, path, Kind::Fragment, right, handler)
     }
 

@@ -1,7 +1,10 @@
 //! What every page shows besides its own: who is signed in, the look, times.
 use super::{App, assets, error::Result, guard::Caller};
 use crate::domain::user::{Theme, User};
-use axum::{extract::FromRequestParts, response::{AppendHeaders, IntoResponse, Redirect, Response}};
+use axum::{
+    extract::FromRequestParts,
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
+};
 use axum_extra::extract::CookieJar;
 use http::{HeaderMap, Uri, header, request::Parts};
 use jiff::{Timestamp, tz::TimeZone};
@@ -32,11 +35,20 @@ impl View {
         let now = app.portal.clock.now();
         let notice = CookieJar::from_headers(headers)
             .get(NOTICE)
-            .and_then(|cookie| percent_encoding::percent_decode_str(cookie.value()).decode_utf8().ok().map(Into::into));
+            .and_then(|cookie| {
+                percent_encoding::percent_decode_str(cookie.value())
+                    .decode_utf8()
+                    .ok()
+                    .map(Into::into)
+            });
         Self {
             elevated: caller.is_some_and(|c| c.actor().is_elevated(now)),
             user: caller.map(|c| c.actor().user.clone()),
-            query: if uri.path() == "/search" { query_value(uri, "q") } else { String::new() },
+            query: if uri.path() == "/search" {
+                query_value(uri, "q")
+            } else {
+                String::new()
+            },
             notice,
             now,
             fragment: headers.contains_key("hx-request"),
@@ -56,11 +68,17 @@ impl View {
     }
 
     pub fn theme(&self) -> &str {
-        self.user.as_ref().map_or(Theme::Auto, |user| user.theme).as_str()
+        self.user
+            .as_ref()
+            .map_or(Theme::Auto, |user| user.theme)
+            .as_str()
     }
 
     pub fn zone(&self) -> &str {
-        self.user.as_ref().and_then(|user| user.time_zone.as_deref()).unwrap_or("")
+        self.user
+            .as_ref()
+            .and_then(|user| user.time_zone.as_deref())
+            .unwrap_or("")
     }
 
     pub fn query(&self) -> &str {
@@ -101,7 +119,10 @@ fn query_value(uri: &Uri, name: &str) -> String {
         .find(|(key, _)| *key == name)
         .and_then(|(_, value)| {
             let value = value.replace('+', " ");
-            percent_encoding::percent_decode_str(&value).decode_utf8().ok().map(String::from)
+            percent_encoding::percent_decode_str(&value)
+                .decode_utf8()
+                .ok()
+                .map(String::from)
         })
         .unwrap_or_default()
 }
@@ -119,7 +140,10 @@ impl TimeView {
     }
 
     pub fn exact(&self) -> String {
-        self.at.to_zoned(self.zone.clone()).strftime("%-d %b %Y, %H:%M:%S %Z").to_string()
+        self.at
+            .to_zoned(self.zone.clone())
+            .strftime("%-d %b %Y, %H:%M:%S %Z")
+            .to_string()
     }
 
     pub fn relative(&self) -> String {
@@ -134,9 +158,19 @@ impl TimeView {
                 let days = n / 86_400;
                 format!("{days} {}", if days == 1 { "day" } else { "days" })
             }
-            _ => return self.at.to_zoned(self.zone.clone()).strftime("%-d %b %Y").to_string(),
+            _ => {
+                return self
+                    .at
+                    .to_zoned(self.zone.clone())
+                    .strftime("%-d %b %Y")
+                    .to_string();
+            }
         };
-        if ago { format!("{words} ago") } else { format!("in {words}") }
+        if ago {
+            format!("{words} ago")
+        } else {
+            format!("in {words}")
+        }
     }
 }
 
@@ -155,12 +189,22 @@ pub fn duration(seconds: i64) -> String {
 pub fn redirect_with_notice(to: &str, notice: &str) -> Response {
     let value = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
     let cookie = format!("{NOTICE}={value}; Path=/; Max-Age=30; HttpOnly; SameSite=Lax");
-    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
+    (
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        Redirect::to(to),
+    )
+        .into_response()
 }
 
 /// Said once: the page that shows it also removes it.
-pub async fn forget_notice(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    let had = CookieJar::from_headers(request.headers()).get(NOTICE).is_some() && request.method() == http::Method::GET;
+pub async fn forget_notice(
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let had = CookieJar::from_headers(request.headers())
+        .get(NOTICE)
+        .is_some()
+        && request.method() == http::Method::GET;
     let mut response = next.run(request).await;
     let html = response
         .headers()

@@ -4,8 +4,8 @@ use http::Method;
 use utoipa::{
     ToSchema,
     openapi::{
-        ComponentsBuilder, Content, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref,
-        RefOr, Required, ResponseBuilder, Schema,
+        ComponentsBuilder, Content, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem,
+        PathsBuilder, Ref, RefOr, Required, ResponseBuilder, Schema,
         path::{OperationBuilder, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{ObjectBuilder, Type},
@@ -32,7 +32,10 @@ pub fn doc(summary: &'static str) -> Doc {
 }
 
 fn text() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).build().into()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .build()
+        .into()
 }
 
 impl Doc {
@@ -53,7 +56,10 @@ impl Doc {
     /// Takes this as JSON or YAML.
     #[must_use]
     pub fn structured<T: ToSchema>(mut self) -> Self {
-        self.body = Some((vec!["application/json", "application/yaml"], self.named::<T>()));
+        self.body = Some((
+            vec!["application/json", "application/yaml"],
+            self.named::<T>(),
+        ));
         self
     }
 
@@ -68,7 +74,8 @@ impl Doc {
     #[must_use]
     pub fn json<T: ToSchema>(mut self, status: u16, says: &'static str) -> Self {
         let schema = self.named::<T>();
-        self.answers.push((status, says, Some(("application/json", schema))));
+        self.answers
+            .push((status, says, Some(("application/json", schema))));
         self
     }
 
@@ -110,10 +117,18 @@ pub fn document(routes: &[Route]) -> OpenApi {
         let Some(doc) = &route.doc else { continue };
         components = components.schemas_from_iter(doc.schemas.clone());
         let path = route.path.replace("{*", "{");
-        paths = paths.path(path, PathItem::new(method(&route.method), operation(route, doc)));
+        paths = paths.path(
+            path,
+            PathItem::new(method(&route.method), operation(route, doc)),
+        );
     }
     OpenApiBuilder::new()
-        .info(InfoBuilder::new().title("Tourmaline").version(env!("CARGO_PKG_VERSION")).build())
+        .info(
+            InfoBuilder::new()
+                .title("Tourmaline")
+                .version(env!("CARGO_PKG_VERSION"))
+                .build(),
+        )
         .paths(paths.build())
         .components(Some(components.build()))
         .build()
@@ -121,7 +136,12 @@ pub fn document(routes: &[Route]) -> OpenApi {
 
 fn operation(route: &Route, doc: &Doc) -> OperationBuilder {
     let mut operation = OperationBuilder::new().summary(Some(doc.summary));
-    for name in route.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+    for name in route
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+    {
         let parameter = ParameterBuilder::new()
             .name(name.trim_start_matches('*'))
             .parameter_in(ParameterIn::Path)
@@ -154,7 +174,10 @@ fn operation(route: &Route, doc: &Doc) -> OperationBuilder {
     }
     let problem = ResponseBuilder::new()
         .description("What is wrong and what would be right")
-        .content("application/problem+json", Content::new(Some(Ref::from_schema_name("Problem"))))
+        .content(
+            "application/problem+json",
+            Content::new(Some(Ref::from_schema_name("Problem"))),
+        )
         .build();
     operation = operation.response("default", problem);
     if route.right != Right::Visitor {

@@ -1,10 +1,7 @@
 //! The portal itself: who am I, its health, its own description.
 use super::openapi::{self, doc};
 use crate::web::{
-    App, Kind, Right, Route,
-    error::Result,
-    extract::Who,
-    routes::routes as all_routes,
+    App, Kind, Right, Route, error::Result, extract::Who, routes::routes as all_routes,
 };
 use axum::{
     Json as Answer,
@@ -30,7 +27,13 @@ pub fn routes() -> Vec<Route> {
             user,
             doc("Who am I").json::<User>(200, "The caller"),
         ),
-        Route::new(Method::GET, "/healthz", Kind::Api, Right::Visitor, || async { "ok\n" }),
+        Route::new(
+            Method::GET,
+            "/healthz",
+            Kind::Api,
+            Right::Visitor,
+            || async { "ok\n" },
+        ),
         Route::new(Method::GET, "/readyz", Kind::Api, Right::Visitor, ready),
     ]
 }
@@ -73,7 +76,11 @@ async fn ready(State(app): State<App>) -> Result<Response> {
             warnings.push(format!("cluster/{}: {why}", cluster.name()));
         }
     }
-    let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if down.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = serde_json::json!({ "ready": down.is_empty(), "down": down, "warnings": warnings });
     Ok((status, Answer(body)).into_response())
 }

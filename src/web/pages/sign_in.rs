@@ -58,11 +58,16 @@ struct Next {
 
 /// A path of this portal, or the start page: a link must not lead elsewhere.
 fn here(next: &str) -> &str {
-    let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+    let inside =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
     if inside { next } else { "/" }
 }
 
-async fn new(view: View, caller: Option<Extension<Caller>>, Query(query): Query<Next>) -> Result<Response> {
+async fn new(
+    view: View,
+    caller: Option<Extension<Caller>>,
+    Query(query): Query<Next>,
+) -> Result<Response> {
     if caller.is_some() {
         return Ok(Redirect::to(here(&query.next)).into_response());
     }
@@ -93,7 +98,11 @@ async fn create(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response> {
-    let user = match app.auth.sign_in(&app.portal, &form.name, form.password, &address.0).await {
+    let user = match app
+        .auth
+        .sign_in(&app.portal, &form.name, form.password, &address.0)
+        .await
+    {
         Ok(user) => user,
         Err(Error::Invalid(errors)) => {
             let page = NewPage {
@@ -117,28 +126,57 @@ async fn signed_in(
     headers: &HeaderMap,
     to: &str,
 ) -> Result<Response> {
-    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let old = match &caller {
         Some(Extension(Caller::Browser(signed_in))) => Some(signed_in),
         _ => None,
     };
-    let secret = app.auth.begin_session(&app.portal, user, agent, &address.0, old).await?;
-    let cookie = session_cookie(app, secret.expose_secret(), app.portal.config.sign_in.absolute_seconds);
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response())
+    let secret = app
+        .auth
+        .begin_session(&app.portal, user, agent, &address.0, old)
+        .await?;
+    let cookie = session_cookie(
+        app,
+        secret.expose_secret(),
+        app.portal.config.sign_in.absolute_seconds,
+    );
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        Redirect::to(to),
+    )
+        .into_response())
 }
 
 fn session_cookie(app: &App, value: &str, seconds: u64) -> String {
-    let secure = if app.portal.config.server.is_https() { "; Secure" } else { "" };
-    format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", app.cookie)
+    let secure = if app.portal.config.server.is_https() {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!(
+        "{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}",
+        app.cookie
+    )
 }
 
 async fn delete(State(app): State<App>, Browser(signed_in): Browser) -> Result<Response> {
     accounts::end_session(&app.portal, &signed_in.actor, signed_in.session.id).await?;
     let gone = session_cookie(&app, "", 0);
-    Ok((AppendHeaders([(header::SET_COOKIE, gone)]), Redirect::to("/login")).into_response())
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, gone)]),
+        Redirect::to("/login"),
+    )
+        .into_response())
 }
 
-async fn first(State(app): State<App>, view: View, Path(secret): Path<SecretString>) -> Result<Html<String>> {
+async fn first(
+    State(app): State<App>,
+    view: View,
+    Path(secret): Path<SecretString>,
+) -> Result<Html<String>> {
     first_start::check(&app.portal, &secret).await?;
     let page = FirstPage {
         view,

@@ -1,0 +1,267 @@
+//! Wiring: settings become adapters, adapters the portal, the portal routers and background tasks. Stops gracefully.
+use crate::{
+    auth::{Auth, first_start},
+    background,
+    cluster::{Cluster, Clusters, local},
+    config::Config,
+    domain::clock::Clock,
+    services::{CurrentRules, Portal, seed},
+    storage::{Folder, Storage},
+    store::{Store, Target},
+    validate::Rules,
+    web::{App, router},
+};
+use anyhow::Context as _;
+use axum::extract::ConnectInfo;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use std::{
+    fs::{DirBuilder, File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+/// Makes the data folder, readable by its owner alone.
+pub fn prepare_data(data: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("{} is not this user's own", data.display()))?;
+    Ok(())
+}
+
+/// One portal serves a data folder. The lock ends with the process, however that ends.
+fn lock_data(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("serve.lock");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut whose = String::new();
+            file.read_to_string(&mut whose)?;
+            anyhow::bail!(
+                "another portal serves {} ({}); stop it, or name another folder with --data",
+                data.display(),
+                whose.trim()
+            );
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(error).context("the data folder cannot be locked");
+        }
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "process {}", std::process::id())?;
+    Ok(file)
+}
+
+/// Connects to the database that the settings name, its schema up to date.
+pub async fn open_store(config: &Config, data: &Path) -> anyhow::Result<Store> {
+    let target = match &config.database.url {
+        Some(url) => Target::Postgres {
+            url: url.clone(),
+            connections: config.database.connections,
+            statement_timeout: Duration::from_secs(config.database.statement_timeout_seconds),
+        },
+        None => Target::Sqlite(data.join("tourmaline.db")),
+    };
+    let store = Store::connect(&target)
+        .await
+        .context("the database cannot be opened")?;
+    store
+        .migrate()
+        .await
+        .context("the database's schema cannot be brought up to date")?;
+    Ok(store)
+}
+
+/// The operator's rules, from the file that the settings name or those built in.
+pub fn load_rules(config: &Config) -> anyhow::Result<Rules> {
+    let Some(file) = &config.server.rules_file else {
+        return Ok(Rules::embedded());
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("server.rules_file: {}", file.display()))?;
+    Rules::parse(&text).map_err(|wrong| {
+        anyhow::anyhow!("{} does not fit:\n  {}", file.display(), wrong.join("\n  "))
+    })
+}
+
+/// The portal over its adapters, without anything running.
+pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::Result<Portal> {
+    prepare_data(data)?;
+    let rules = load_rules(&config)?;
+    let store = open_store(&config, data).await?;
+    let storage = Storage::Folder(Folder::open(&data.join("store"))?);
+    let mut clusters = Vec::new();
+    if config.local.enabled {
+        clusters.push(Cluster::Local(local::Local::new(
+            &config.local,
+            data,
+            clock.clone(),
+        )));
+    }
+    Ok(Portal {
+        store,
+        storage,
+        clusters: Arc::new(Clusters::new(clusters)),
+        rules: CurrentRules::new(rules),
+        config: Arc::new(config),
+        clock,
+        data: Arc::new(data.to_owned()),
+    })
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
+    prepare_data(data)?;
+    let _lock = lock_data(data)?;
+    let listen = config.server.listen;
+    let portal = open_portal(config, data, Clock::system()).await?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("server.listen: {listen} cannot be taken"))?;
+    let fresh = uuid::Uuid::new_v4().simple().to_string();
+    let installation = seed::installation_id(&portal, &fresh[..8]).await?;
+    if let Some(link) = first_start::offer(&portal).await? {
+        eprintln!("There is no user yet. Make the first one here, within an hour:\n\n  {link}\n");
+    }
+    if portal.config.local.enabled && portal.config.local.run_as.is_none() {
+        eprintln!(
+            "Jobs run on this machine as the portal's own user: this home is for people who trust each other."
+        );
+    }
+    eprintln!(
+        "Tourmaline serves {} (data in {})",
+        portal.config.server.url(),
+        data.display()
+    );
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    background::start(&portal, &tasks, &stop);
+    let app = App::new(
+        portal.clone(),
+        Auth::new(&portal)?,
+        &installation,
+        stop.clone(),
+    );
+    tasks.spawn(reload_rules(portal, stop.clone()));
+    tasks.spawn(stop_when_told(stop.clone()));
+    accept(listener, &app).await;
+    tasks.close();
+    if tokio::time::timeout(Duration::from_secs(20), tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "background work did not stop within 20 s; what it was at is repeated at the next start"
+        );
+    }
+    Ok(())
+}
+
+/// Takes connections until the portal stops; then streams end and requests under way have ten seconds.
+async fn accept(listener: TcpListener, app: &App) {
+    let service = router(app);
+    let graceful = GracefulShutdown::new();
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(20));
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = app.stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: others will be closed.
+                    tracing::warn!(%error, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let service = service.clone().map_request(
+            move |mut request: http::Request<hyper::body::Incoming>| {
+                request
+                    .extensions_mut()
+                    .insert(ConnectInfo::<SocketAddr>(peer));
+                request.map(axum::body::Body::new)
+            },
+        );
+        let connection =
+            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(Duration::from_secs(10), graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests under way were cut after 10 s");
+    }
+}
+
+async fn stop_when_told(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = stop.cancelled() => {}
+    }
+    stop.cancel();
+}
+
+/// SIGHUP reads the rules again; a bad file keeps the old ones and says why.
+async fn reload_rules(portal: Portal, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hangup.recv() => {}
+        }
+        match load_rules(&portal.config) {
+            Ok(rules) => {
+                tracing::info!(version = rules.version(), "the rules were read again");
+                portal.rules.replace(rules);
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the rules were not changed")
+            }
+        }
+    }
+}
