@@ -366,5 +366,7 @@
   }
   document.addEventListener('htmx:after:swap', begin);
   begin();
+  // htmx begins in a timer, which may run before a later deferred script: what hx-sse then missed is found here.
+  window.htmx?.process(document.body);
   $('[data-autofocus]')?.focus();
 })();
