@@ -275,7 +275,7 @@ pub async fn list_tokens(portal: &Portal, actor: &Actor) -> Result<Vec<Token>> {
 }
 
 pub async fn revoke_token(portal: &Portal, actor: &Actor, id: TokenId) -> Result<()> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
+    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let mut tx = portal.store.begin().await?;
     if !tx.delete_token(&own, id).await? {
         return Err(Error::NotFound("token"));
@@ -311,7 +311,7 @@ pub async fn list_sessions(portal: &Portal, actor: &Actor) -> Result<Vec<Session
 }
 
 pub async fn end_session(portal: &Portal, actor: &Actor, id: SessionId) -> Result<()> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
+    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let mut tx = portal.store.begin().await?;
     if !tx.delete_session(&own, id).await? {
         return Err(Error::NotFound("session"));

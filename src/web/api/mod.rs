@@ -1,4 +1,6 @@
 //! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
+mod account;
+pub mod input;
 pub mod openapi;
 mod site;
 
@@ -6,7 +8,9 @@ use super::routes::Route;
 use serde::Serialize;
 
 pub fn routes() -> Vec<Route> {
-    site::routes()
+    let mut all = site::routes();
+    all.extend(account::routes());
+    all
 }
 
 /// A page of a list.

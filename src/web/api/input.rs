@@ -1,0 +1,235 @@
+//! What the API's small bodies and lists take: JSON objects with every wrong field told at once, and pages of lists.
+use super::List;
+use crate::{domain::violation::Violations, services::Error};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The fields of a JSON object. Absent and null are the same; what does not fit is kept for [`Fields::finish`].
+pub struct Fields {
+    map: Map<String, Value>,
+    known: Vec<&'static str>,
+    wrong: Violations,
+}
+
+impl Fields {
+    pub fn of(value: Value) -> Self {
+        let mut wrong = Violations::default();
+        let map = match value {
+            Value::Object(map) => map,
+            _ => {
+                wrong.add("", "Send a JSON object.", None);
+                Map::new()
+            }
+        };
+        Self {
+            map,
+            known: Vec::new(),
+            wrong,
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.map.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn add(&mut self, name: &str, right: &str, value: &Value) {
+        let shown = match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            _ => None,
+        };
+        self.wrong
+            .add(&pointer(name), right.to_owned(), shown.as_deref());
+    }
+
+    /// A text, or none where the field is not there.
+    pub fn text_if(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.add(name, "This must be text.", &other);
+                None
+            }
+        }
+    }
+
+    /// A text; empty where the field is not there.
+    pub fn text(&mut self, name: &'static str) -> String {
+        self.text_if(name).unwrap_or_default()
+    }
+
+    /// A text that is never repeated.
+    pub fn secret(&mut self, name: &'static str) -> SecretString {
+        match self.take(name) {
+            None => SecretString::default(),
+            Some(Value::String(text)) => text.into(),
+            Some(_) => {
+                self.wrong.add(&pointer(name), "This must be text.", None);
+                SecretString::default()
+            }
+        }
+    }
+
+    pub fn flag_if(&mut self, name: &'static str) -> Option<bool> {
+        match self.take(name)? {
+            Value::Bool(flag) => Some(flag),
+            other => {
+                self.add(name, "This must be true or false.", &other);
+                None
+            }
+        }
+    }
+
+    pub fn whole_if(&mut self, name: &'static str) -> Option<i64> {
+        let value = self.take(name)?;
+        let number = value.as_i64();
+        if number.is_none() {
+            self.add(name, "This must be a whole number, not text.", &value);
+        }
+        number
+    }
+
+    /// Whether everything that was sent fits; a field that nobody took is unknown.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let unknown = std::mem::take(&mut self.map);
+        for (name, value) in unknown.iter().take(50) {
+            let right = format!(
+                "There is no such field; there are {}.",
+                self.known.join(", ")
+            );
+            self.add(name, &right, value);
+        }
+        Ok(self.wrong.into_result(())?)
+    }
+}
+
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// `?limit=` and `?after=` of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Paging {
+    limit: Option<String>,
+    pub after: Option<String>,
+}
+
+/// What the description says of them.
+pub const PAGING: &[(&str, &str)] = &[
+    ("limit", "How many at most: 1 to 200, default 50"),
+    ("after", "The `next` of the page before"),
+];
+
+impl Paging {
+    /// 1 to 200; 50 where none was asked for.
+    pub fn limit(&self) -> Result<u32, Error> {
+        let Some(text) = &self.limit else {
+            return Ok(50);
+        };
+        match text.parse() {
+            Ok(limit @ 1..=200) => Ok(limit),
+            _ => Err(Error::field(
+                "/limit",
+                "Give a whole number from 1 to 200.",
+                Some(text),
+            )),
+        }
+    }
+
+    /// The cursor as an id or a number; none where none was sent.
+    pub fn after<T: std::str::FromStr>(&self) -> Result<Option<T>, Error> {
+        self.after
+            .as_deref()
+            .map(|text| text.parse().map_err(|_| not_a_cursor(text)))
+            .transpose()
+    }
+
+    /// One page of a list that is all at hand, its cursors made by `id`.
+    pub fn cut<T: utoipa::ToSchema>(
+        &self,
+        all: Vec<T>,
+        id: impl Fn(&T) -> String,
+    ) -> Result<List<T>, Error> {
+        let limit = self.limit()? as usize;
+        let from = match &self.after {
+            None => 0,
+            Some(after) => {
+                let at = all.iter().position(|item| id(item) == *after);
+                at.ok_or_else(|| not_a_cursor(after))? + 1
+            }
+        };
+        let more = all.len() > from + limit;
+        let items: Vec<T> = all.into_iter().skip(from).take(limit).collect();
+        let next = items.last().filter(|_| more).map(id);
+        Ok(List { items, next })
+    }
+}
+
+fn not_a_cursor(text: &str) -> Error {
+    Error::field(
+        "/after",
+        "This is not the `next` of a page of this list.",
+        Some(text),
+    )
+}
+
+impl<T: utoipa::ToSchema> List<T> {
+    /// A page of which one more than `limit` was asked for, to see whether more follow.
+    pub fn of_one_more(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = items.last().filter(|_| more).map(cursor);
+        Self { items, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_wrong_field_is_told_at_once() {
+        let mut fields = Fields::of(json!({"name": 3, "site_admin": "yes", "a/b": 1, "days": "7"}));
+        assert_eq!(fields.text("name"), "");
+        assert_eq!(fields.flag_if("site_admin"), None);
+        assert_eq!(fields.whole_if("days"), None);
+        let Err(Error::Invalid(wrong)) = fields.finish() else {
+            panic!("it fits");
+        };
+        let named: Vec<&str> = wrong.iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(named, ["/name", "/site_admin", "/days", "/a~1b"]);
+    }
+
+    #[test]
+    fn null_is_absent_and_a_list_is_no_object() {
+        let mut fields = Fields::of(json!({"name": null}));
+        assert_eq!(fields.text_if("name"), None);
+        assert!(fields.finish().is_ok());
+        assert!(Fields::of(json!([])).finish().is_err());
+    }
+
+    #[test]
+    fn pages_go_on_where_the_last_ended() {
+        let page = |limit: &str, after: Option<&str>| {
+            Paging {
+                limit: Some(limit.into()),
+                after: after.map(Into::into),
+            }
+            .cut(vec![1, 2, 3], ToString::to_string)
+        };
+        let first = page("2", None).unwrap();
+        assert_eq!(
+            (first.items, first.next.as_deref()),
+            (vec![1, 2], Some("2"))
+        );
+        let rest = page("2", Some("2")).unwrap();
+        assert_eq!((rest.items, rest.next), (vec![3], None));
+        assert!(page("2", Some("9")).is_err());
+        assert!(page("0", None).is_err() && page("201", None).is_err());
+    }
+}
