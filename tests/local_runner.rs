@@ -6,6 +6,8 @@ mod application;
 mod house;
 #[path = "local_runner/kills.rs"]
 mod kills;
+#[path = "pretended_spark/mod.rs"]
+mod pretended_spark;
 
 use house::{House, Settings, application};
 use std::{fs, time::Duration};
@@ -163,7 +165,7 @@ async fn a_spark_that_cannot_be_started_says_so() {
     let local = house.local();
     // Found, and gone within the half minute for which that counts.
     assert!(local.check_up().await.healthy.is_ok());
-    fs::remove_file(house.path("spark/bin/spark-submit")).unwrap();
+    fs::remove_file(house.spark.submit()).unwrap();
     local
         .create(&application("broken", "exit 0"))
         .await

@@ -44,12 +44,17 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// A handler that panics is a problem like another.
+pub fn catch_panics() -> CatchPanicLayer<fn(Box<dyn std::any::Any + Send>) -> Response> {
+    CatchPanicLayer::custom(|_| {
+        let cause = anyhow::anyhow!("a handler panicked");
+        WebError::from(crate::services::Error::Internal(cause)).into_response()
+    })
+}
+
 /// The layers around everything.
 pub fn around(router: Router<App>, app: &App) -> Router<App> {
     router
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            WebError::from(crate::services::Error::Internal(anyhow::anyhow!("a handler panicked"))).into_response()
-        }))
         .layer(CompressionLayer::new())
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
             let id = request.extensions().get::<RequestId>().map_or("", |id| id.0.as_str());

@@ -73,15 +73,18 @@ pub fn router(app: &App) -> Router {
     let pages = pages
         .fallback(error::no_such_page)
         .method_not_allowed_fallback(error::no_such_method)
+        // Within the layer that writes problems as pages, so that its refusal is one.
+        .layer(tower_http::csrf::CsrfLayer::new().with_rejection_response(error::cross_origin))
+        .layer(headers::catch_panics())
         .layer(middleware::from_fn_with_state(
             app.clone(),
             error::problems_as_html,
         ))
-        .layer(middleware::from_fn(view::forget_notice))
-        .layer(tower_http::csrf::CsrfLayer::new().with_rejection_response(error::cross_origin));
+        .layer(middleware::from_fn(view::forget_notice));
     let api = api
         .route("/api/{*rest}", axum::routing::any(error::no_such_page))
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(headers::catch_panics())
         .layer(middleware::from_fn(error::problems_as_json));
     headers::around(pages.merge(api), app).with_state(app.clone())
 }

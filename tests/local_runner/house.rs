@@ -1,16 +1,15 @@
-//! A data folder, a pretended Spark whose jobs are pieces of shell, a pretended Java, and eyes for processes.
-use crate::application::python;
+//! A data folder, the pretended Spark, and eyes for processes.
+use crate::{
+    application::python,
+    pretended_spark::{PretendedSpark, script},
+};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 use tourmaline::{
-    cluster::{
-        DriverState,
-        local::{Local, Surroundings},
-    },
+    cluster::{DriverState, local::Local},
     config,
     domain::{
         clock::Clock,
@@ -24,6 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct House {
     folder: tempfile::TempDir,
+    pub spark: PretendedSpark,
 }
 
 /// What differs from a machine that has everything.
@@ -50,16 +50,9 @@ pub fn application(name: &str, job: &str) -> SparkApplication {
 
 impl House {
     pub fn new() -> Self {
-        let house = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        fs::create_dir_all(house.path("spark/jars")).unwrap();
-        fs::write(house.path("spark/jars/spark-core_2.12-3.5.9.jar"), "").unwrap();
-        let submit = "#!/bin/bash\nfor last; do :; done\neval \"$last\"\n";
-        script(&house.path("spark/bin/spark-submit"), submit);
-        let java = "#!/bin/sh\necho 'openjdk version \"17.0.1\" 2021-10-19' >&2\n";
-        script(&house.path("java/bin/java"), java);
-        house
+        let folder = tempfile::tempdir().unwrap();
+        let spark = PretendedSpark::install(folder.path());
+        Self { folder, spark }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -75,24 +68,13 @@ impl House {
             stop_grace_seconds: 1,
             ..config::Local::default()
         };
-        let path = if settings.java {
-            format!("{}:/usr/bin:/bin", self.path("java/bin").display())
-        } else {
-            let tools = self.path("tools");
-            fs::create_dir_all(&tools).unwrap();
-            tools.to_str().unwrap().to_owned()
-        };
         let own = env!("CARGO_BIN_EXE_tourmaline").into();
         Local::with(
             &config,
             &self.path("data"),
             Clock::system(),
             settings.supervisor.unwrap_or(own),
-            Surroundings {
-                path: path.into(),
-                java_home: None,
-                spark_home: settings.spark.then(|| self.path("spark")),
-            },
+            self.spark.surroundings(settings.java, settings.spark),
         )
     }
 
@@ -269,10 +251,4 @@ fn send(pid: i32, signal: &str) {
         .args([signal, &pid.to_string()])
         .stderr(std::process::Stdio::null())
         .status();
-}
-
-fn script(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,0 +1,182 @@
+//! A portal to try things on: its own data folder and database, a clock that stands until it is moved, a pretended Spark,
+//! and the real router, called without a network.
+#![allow(
+    dead_code,
+    reason = "stories come and go; what people do with a portal stays"
+)]
+mod browser;
+#[cfg(feature = "postgres")]
+mod database;
+mod page;
+mod user;
+
+pub use browser::{Browser, Request};
+pub use page::Page;
+pub use user::PASSWORD;
+
+use crate::pretended_spark::PretendedSpark;
+use axum::Router;
+use jiff::Timestamp;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use tourmaline::{
+    auth::Auth,
+    cluster::{Cluster, Clusters, local::Local},
+    config::Config,
+    domain::clock::Clock,
+    server,
+    services::{self, seed},
+    web,
+};
+
+/// A story that both databases must tell alike:
+/// `on_both!(async fn a_job_is_found(portal: Portal) { … });`
+macro_rules! on_both {
+    ($(async fn $name:ident($portal:ident: Portal) $story:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "not every story needs all")]
+            use super::*;
+            use $crate::house::{Home, Portal};
+
+            async fn story($portal: Portal) $story
+
+            #[tokio::test]
+            async fn sqlite() {
+                story(Portal::at(Home::Sqlite).await).await;
+            }
+
+            #[cfg(feature = "postgres")]
+            #[tokio::test]
+            async fn postgres() {
+                story(Portal::at(Home::Postgres).await).await;
+            }
+        }
+    )+};
+}
+
+/// Where its rows lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    Sqlite,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+pub struct Portal {
+    pub services: services::Portal,
+    pub auth: Auth,
+    pub clock: Clock,
+    pub stop: CancellationToken,
+    router: Router,
+    house: House,
+}
+
+/// What outlives a restart of the portal.
+struct House {
+    config: Config,
+    spark: PretendedSpark,
+    folder: tempfile::TempDir,
+    #[cfg(feature = "postgres")]
+    _database: Option<database::Database>,
+}
+
+impl Portal {
+    /// With an SQLite file, as a newcomer has it.
+    pub async fn new() -> Self {
+        Self::at(Home::Sqlite).await
+    }
+
+    pub async fn at(home: Home) -> Self {
+        Self::with(home, |_| ()).await
+    }
+
+    /// With settings that differ from the defaults.
+    pub async fn with(home: Home, configure: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        // Hashing that takes its time is tried elsewhere.
+        config.sign_in.argon2_memory_kib = 8;
+        config.sign_in.argon2_passes = 1;
+        // The pretended one below takes its place.
+        config.local.enabled = false;
+        config.local.stop_grace_seconds = 1;
+        #[cfg(feature = "postgres")]
+        let database = match home {
+            Home::Sqlite => None,
+            Home::Postgres => {
+                let database = database::Database::create().await;
+                config.database.url = Some(database.url());
+                config.database.connections = 5;
+                Some(database)
+            }
+        };
+        #[cfg(not(feature = "postgres"))]
+        let Home::Sqlite = home;
+        configure(&mut config);
+        let house = House {
+            config,
+            spark: PretendedSpark::install(folder.path()),
+            folder,
+            #[cfg(feature = "postgres")]
+            _database: database,
+        };
+        let start: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+        Self::open(house, Clock::manual(start)).await
+    }
+
+    async fn open(house: House, clock: Clock) -> Self {
+        let data = house.folder.path().join("data");
+        let mut services = server::open_portal(house.config.clone(), &data, clock.clone())
+            .await
+            .unwrap();
+        let local = Local::with(
+            &house.config.local,
+            &data,
+            clock.clone(),
+            env!("CARGO_BIN_EXE_tourmaline").into(),
+            house.spark.surroundings(true, true),
+        );
+        services.clusters = Arc::new(Clusters::new(vec![Cluster::Local(local)]));
+        let installation = seed::installation_id(&services, "test").await.unwrap();
+        let auth = Auth::new(&services).unwrap();
+        let stop = CancellationToken::new();
+        let app = web::App::new(services.clone(), auth.clone(), &installation, stop.clone());
+        Self {
+            services,
+            auth,
+            clock,
+            stop,
+            router: web::router(&app),
+            house,
+        }
+    }
+
+    /// The same portal after its process ended and began anew. Browsers keep their cookies by [`Browser::move_to`].
+    pub async fn restart(self) -> Self {
+        self.stop.cancel();
+        let (house, clock) = (self.house, self.clock);
+        drop((self.services, self.auth, self.router));
+        Self::open(house, clock).await
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.house.folder.path().join("data")
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A browser in which nobody is signed in.
+    pub fn visitor(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+}
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,12 @@
+//! The whole portal in process: stories over its real router, on SQLite and, with the feature `postgres`, on PostgreSQL.
+//!
+//! A story that both databases must tell alike is written with [`on_both!`]; the rest take `Portal::new()`.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+#[path = "../pretended_spark/mod.rs"]
+mod pretended_spark;
+
+#[macro_use]
+mod house;
+mod problems;
+mod sign_in;
+mod tokens;
