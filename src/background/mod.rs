@@ -1,8 +1,13 @@
 //! Work that goes on by itself. A tick takes no input: it compares what is with what should be, and acts, so that a
 //! restart, a missed wake and the usual case share one path. One replica works at a time per piece of work, by a lease.
+mod dispatcher;
+mod janitor;
+mod log_archiver;
+mod monitor;
+
 use crate::{services::Portal, store::Lease};
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -11,6 +16,8 @@ pub trait Worker: Send + 'static {
     const NAME: &'static str;
     /// How often it looks without being woken.
     const PERIOD: Duration;
+    /// Whether a change wakes it before that.
+    const WOKEN: bool = true;
     fn tick(&mut self, lease: &Lease) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
@@ -19,29 +26,57 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// Starts all of it.
 pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
-    let _ = (portal, tasks, stop);
+    tasks.spawn(run(
+        dispatcher::Dispatcher(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        monitor::Monitor(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        log_archiver::LogArchiver(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        janitor::Janitor(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
 }
 
 /// Ticks each period, and soon after something changed, until `stop`.
 pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationToken) {
     let holder = uuid::Uuid::new_v4().to_string();
     let mut changes = portal.store.changes().subscribe();
-    let mut held = None;
+    let mut held: Option<(Lease, Instant)> = None;
     loop {
-        match portal.store.acquire_lease(W::NAME, &holder, LEASE).await {
-            Ok(Some(lease)) => {
-                let span = tracing::info_span!("background", worker = W::NAME);
-                if let Err(error) = worker.tick(&lease).instrument(span).await {
-                    tracing::error!(
-                        worker = W::NAME,
-                        ?error,
-                        "a tick failed; the next one tries again"
-                    );
+        if held
+            .as_ref()
+            .is_none_or(|(_, since)| since.elapsed() > LEASE / 3)
+        {
+            held = match portal.store.acquire_lease(W::NAME, &holder, LEASE).await {
+                Ok(lease) => lease.map(|lease| (lease, Instant::now())),
+                Err(error) => {
+                    tracing::warn!(worker = W::NAME, %error, "no lease");
+                    None
                 }
-                held = Some(lease);
+            };
+        }
+        if let Some((lease, _)) = &held {
+            let span = tracing::info_span!("background", worker = W::NAME);
+            if let Err(error) = worker.tick(lease).instrument(span).await {
+                tracing::error!(
+                    worker = W::NAME,
+                    ?error,
+                    "a tick failed; the next one tries again"
+                );
+                // Perhaps the lease went to another.
+                held = None;
             }
-            Ok(None) => held = None,
-            Err(error) => tracing::warn!(worker = W::NAME, %error, "no lease"),
         }
         // A burst of changes is one wake.
         let woken = async {
@@ -55,11 +90,11 @@ pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationTok
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(W::PERIOD) => {}
-            () = woken => {}
+            () = woken, if W::WOKEN => {}
         }
-        while changes.try_recv().is_ok_and(|_| true) {}
+        changes = changes.resubscribe();
     }
-    if let Some(lease) = held
+    if let Some((lease, _)) = held
         && let Err(error) = portal.store.release_lease(&lease).await
     {
         tracing::debug!(%error, "the lease was not given back; it ends by itself");

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub mod local;
+pub mod routing;
 
 /// The clusters that this portal knows.
 #[derive(Debug, Clone, Default)]

@@ -153,22 +153,26 @@ impl From<CodePath> for String {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DriverSize {
     pub cores: u32,
+    #[schema(value_type = String)]
     pub memory: Memory,
+    #[schema(value_type = Option<String>)]
     pub memory_overhead: Option<Memory>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutorSize {
     pub cores: u32,
+    #[schema(value_type = String)]
     pub memory: Memory,
+    #[schema(value_type = Option<String>)]
     pub memory_overhead: Option<Memory>,
     pub instances: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DynamicAllocation {
     pub min_executors: u32,
     pub max_executors: u32,
@@ -176,7 +180,7 @@ pub struct DynamicAllocation {
 }
 
 /// The value of an environment variable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum EnvValue {
     Text(String),
@@ -187,17 +191,21 @@ pub enum EnvValue {
 }
 
 /// A job that passed validation. Its JSON is the API's job, and what the database keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobSpec {
+    #[schema(value_type = String)]
     pub name: Title,
     #[serde(rename = "type")]
     pub language: Language,
     pub spark_version: String,
+    #[schema(value_type = String)]
     pub main_file: CodePath,
     pub main_class: Option<String>,
     pub arguments: Vec<String>,
+    #[schema(value_type = String)]
     pub queue: QueueName,
     /// The cluster it is pinned to.
+    #[schema(value_type = Option<String>)]
     pub cluster: Option<ClusterName>,
     pub priority: i32,
     pub driver: DriverSize,
@@ -205,7 +213,9 @@ pub struct JobSpec {
     pub dynamic_allocation: Option<DynamicAllocation>,
     pub spark_conf: BTreeMap<String, String>,
     pub env: BTreeMap<String, EnvValue>,
+    #[schema(value_type = Vec<String>)]
     pub py_files: Vec<CodePath>,
+    #[schema(value_type = Vec<String>)]
     pub jars: Vec<CodePath>,
     pub packages: Vec<String>,
     pub image: Option<String>,

@@ -1,7 +1,7 @@
 //! What can go wrong, by meaning. Only `web::error` turns these into status codes.
 use crate::{
-    domain::{access::Denied, violation::Violations},
-    store,
+    domain::{access::Denied, quantity::human_bytes, violation::Violations},
+    storage, store,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,32 @@ impl From<store::Error> for Error {
                 retry_seconds: 1,
             },
             other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::NotFound => Self::NotFound("file"),
+            storage::Error::Conflict(why) => Self::Conflict(why),
+            storage::Error::TooLarge { limit } => Self::TooLarge(format!(
+                "This is larger than {}, the most that is taken here.",
+                human_bytes(limit)
+            )),
+            storage::Error::RangeNotSatisfiable { size } => Self::Range { size },
+            storage::Error::Body(cause) => {
+                tracing::info!(error = %cause, "a transfer broke off");
+                Self::Conflict(
+                    "The transfer broke off before its end; nothing was kept. Send it again."
+                        .into(),
+                )
+            }
+            storage::Error::Full(_) | storage::Error::Unavailable(_) => {
+                tracing::warn!(%error, "the store does not take or give");
+                Self::Unavailable(vec!["storage".into()])
+            }
+            storage::Error::Internal(cause) => Self::Internal(cause),
         }
     }
 }

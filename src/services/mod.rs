@@ -1,6 +1,11 @@
 //! What the portal does: each function authorises, then combines the adapters. No HTTP, no SQL.
 pub mod accounts;
+pub mod attempts;
+pub mod diagnosis;
 mod error;
+pub mod idempotency;
+pub mod jobs;
+pub mod logs;
 pub mod projects;
 pub mod seed;
 

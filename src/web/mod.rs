@@ -7,6 +7,7 @@ mod guard;
 mod headers;
 mod pages;
 pub mod routes;
+mod stream;
 mod view;
 
 pub use error::Problem;

@@ -1,7 +1,10 @@
 //! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
 mod account;
 pub mod input;
+mod job_logs;
+mod jobs;
 pub mod openapi;
+pub mod query;
 mod site;
 
 use super::routes::Route;
@@ -10,6 +13,8 @@ use serde::Serialize;
 pub fn routes() -> Vec<Route> {
     let mut all = site::routes();
     all.extend(account::routes());
+    all.extend(jobs::routes());
+    all.extend(job_logs::routes());
     all
 }
 

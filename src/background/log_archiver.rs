@@ -1,0 +1,152 @@
+//! A container's only reader: keeps what it prints, part by part, while it runs, and merges the parts at the end.
+//! Pages read rows and parts, so everybody sees the same bytes.
+use super::Worker;
+use crate::{
+    cluster::{self, Cluster},
+    domain::{
+        access::Permitted,
+        job::{Attempt, AttemptPhase},
+    },
+    services::{self, Portal, logs},
+    store::{Lease, LogStream},
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+pub struct LogArchiver(pub Portal);
+
+impl Worker for LogArchiver {
+    const NAME: &'static str = "log_archiver";
+    const PERIOD: Duration = Duration::from_millis(700);
+
+    async fn tick(&mut self, lease: &Lease) -> anyhow::Result<()> {
+        let portal = &self.0;
+        for cluster in portal.clusters.iter() {
+            for attempt in portal.store.list_live_attempts(cluster.name()).await? {
+                if attempt.seen_at.is_none() && attempt.phase != AttemptPhase::Ending {
+                    continue;
+                }
+                if let Err(error) = keep(portal, lease, cluster, &attempt).await {
+                    tracing::warn!(job = %attempt.job, attempt = attempt.number, error = ?error, "a log was not kept; the next tick tries again");
+                }
+            }
+        }
+        for row in portal.store.list_unmerged_streams(10).await? {
+            let Some(place) = portal.store.find_job(row.job).await? else {
+                continue;
+            };
+            if let Err(error) = logs::merge(portal, lease, &row, place.job.project).await {
+                tracing::warn!(job = %row.job, error = ?error, "a log was not merged; the next tick tries again");
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn keep(
+    portal: &Portal,
+    lease: &Lease,
+    cluster: &Cluster,
+    attempt: &Attempt,
+) -> services::Result<()> {
+    let Some(place) = portal.store.find_job(attempt.job).await? else {
+        return Ok(());
+    };
+    let mut names = cluster
+        .streams(&attempt.object)
+        .await
+        .map_err(unavailable)?;
+    if attempt.phase == AttemptPhase::Ending && names.is_empty() {
+        names.extend(super::monitor::least_streams());
+    }
+    let known = portal
+        .store
+        .list_log_streams(attempt.job, attempt.number)
+        .await?;
+    let permit = Permitted::by_system(attempt.job, "the log archiver");
+    for name in names {
+        let row = match known.iter().find(|row| row.stream == name) {
+            Some(row) => row.clone(),
+            None => {
+                let mut tx = portal.store.begin_under(lease).await?;
+                tx.open_log_stream(&permit, attempt.number, &name, portal.clock.now())
+                    .await?;
+                tx.commit().await?;
+                continue;
+            }
+        };
+        if !row.complete {
+            keep_stream(portal, lease, cluster, attempt, row, place.job.project).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn keep_stream(
+    portal: &Portal,
+    lease: &Lease,
+    cluster: &Cluster,
+    attempt: &Attempt,
+    mut row: LogStream,
+    project: crate::domain::ids::ProjectId,
+) -> services::Result<()> {
+    let ending = attempt.phase == AttemptPhase::Ending;
+    let limit = portal.config.work.log_limit;
+    loop {
+        if row.size > limit {
+            // The mark below made it longer than the limit: the rest is not kept.
+            return if ending {
+                complete(portal, lease, &row).await
+            } else {
+                Ok(())
+            };
+        }
+        let piece = cluster
+            .read_log(&attempt.object, &row.stream, row.size, logs::PIECE)
+            .await
+            .map_err(unavailable)?;
+        let (mut bytes, full) = (piece.bytes, row.size >= limit);
+        if full && !bytes.is_empty() {
+            let mark = format!(
+                "\ntourmaline: this log is longer than {limit} bytes; the rest was not kept\n"
+            );
+            bytes = Bytes::from(mark);
+        }
+        let whole = bytes.len() >= logs::PIECE;
+        if !bytes.is_empty() && (whole || piece.end || ending || full || is_due(portal, &row)) {
+            let length = bytes.len() as u64;
+            logs::keep(portal, lease, &row, bytes, project).await?;
+            row.size += length;
+            row.kept_at = portal.clock.now();
+            continue;
+        }
+        if piece.end && ending && bytes.is_empty() {
+            return complete(portal, lease, &row).await;
+        }
+        return Ok(());
+    }
+}
+
+/// Every two seconds while somebody reads along, else less often; the first part at once.
+fn is_due(portal: &Portal, row: &LogStream) -> bool {
+    let now = portal.clock.now();
+    let every = if row.followed_until > now {
+        2
+    } else {
+        portal.config.work.log_part_seconds
+    };
+    let age = now.as_millisecond() - row.kept_at.as_millisecond();
+    row.size == 0 || age + 300 >= i64::try_from(every * 1000).unwrap_or(i64::MAX)
+}
+
+async fn complete(portal: &Portal, lease: &Lease, row: &LogStream) -> services::Result<()> {
+    let permit = Permitted::by_system(row.job, "the log archiver");
+    let mut tx = portal.store.begin_under(lease).await?;
+    tx.complete_log_stream(&permit, row.attempt, &row.stream, row.size)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+fn unavailable(error: cluster::Error) -> services::Error {
+    services::Error::Internal(error.into())
+}

@@ -1,0 +1,93 @@
+//! Twice is once: a key belongs to a user and a route and lives 24 hours.
+use super::{Error, Portal, Result};
+use crate::{
+    domain::access::Actor,
+    store::{self, Answered, Tx},
+};
+use jiff::{Timestamp, ToSpan as _};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// A key that came with a request, and what it came with.
+#[derive(Debug, Clone)]
+pub struct Key {
+    route: String,
+    key: String,
+    body_hash: String,
+}
+
+impl Key {
+    /// `route` is method and path as sent, `body` the bytes or their canonical form.
+    pub fn parse(route: &str, key: &str, body: &[u8]) -> Result<Self> {
+        if key.is_empty() || key.len() > 200 || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::field(
+                "Idempotency-Key",
+                "Give 1 to 200 printable ASCII characters without spaces.",
+                None,
+            ));
+        }
+        let body_hash = Sha256::digest(body)
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        Ok(Self {
+            route: route.to_owned(),
+            key: key.to_owned(),
+            body_hash,
+        })
+    }
+
+    fn since(portal: &Portal) -> Timestamp {
+        portal
+            .clock
+            .now()
+            .checked_sub(24.hours())
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    /// What the first request with this key made; a conflict where that request was another.
+    pub async fn find<T: std::str::FromStr>(
+        &self,
+        portal: &Portal,
+        actor: &Actor,
+    ) -> Result<Option<T>> {
+        let found = portal
+            .store
+            .find_answer(actor.user.id, &self.route, &self.key, Self::since(portal))
+            .await?;
+        let Some(answer) = found else {
+            return Ok(None);
+        };
+        if answer.body_hash != self.body_hash {
+            return Err(Error::Conflict(
+                "This Idempotency-Key came before with another body. Use a new key for a new request.".into(),
+            ));
+        }
+        Ok(answer.resource.parse().ok())
+    }
+
+    /// Takes the key in the transaction that makes the thing; `Duplicate` where another was first.
+    pub async fn take(
+        &self,
+        portal: &Portal,
+        tx: &mut Tx,
+        actor: &Actor,
+        resource: &str,
+    ) -> Result<(), store::Error> {
+        let answer = Answered {
+            body_hash: self.body_hash.clone(),
+            resource: resource.to_owned(),
+        };
+        tx.take_key(
+            actor.user.id,
+            &self.route,
+            &self.key,
+            &answer,
+            portal.clock.now(),
+            Self::since(portal),
+        )
+        .await
+    }
+}

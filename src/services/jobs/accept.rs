@@ -1,0 +1,255 @@
+//! Accepting a job: validated, authorised, held against fixed limits, committed with its first event. Milliseconds.
+use super::placing;
+use crate::{
+    domain::{
+        access::{Action, Actor},
+        ids::{JobId, ProjectId},
+        job::{CodePath, JobSpec},
+        names::{FilePath, ObjectName},
+        violation::Violations,
+    },
+    services::{Error, Portal, Result, idempotency::Key},
+    storage::{self, keys},
+    store::{self, NewJob, QueueState},
+    validate::{self, Draft},
+};
+use std::time::Duration;
+
+/// The job, and whether this call made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    pub id: JobId,
+    pub new: bool,
+}
+
+/// Accepts a job. The same key and body give the job that the first call made.
+pub async fn submit(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    draft: &Draft,
+    key: Option<&Key>,
+) -> Result<Accepted> {
+    let (_, permit) = portal.open_project(actor, project, Action::RunJobs).await?;
+    if let Some(key) = key
+        && let Some(id) = key.find(portal, actor).await?
+    {
+        return Ok(Accepted { id, new: false });
+    }
+    let spec = check(portal, project, draft).await?;
+    let live = portal.store.count_live_jobs(project).await?;
+    let most = portal.config.work.live_jobs_per_project;
+    if live >= i64::from(most) {
+        return Err(Error::TooMany {
+            why: format!(
+                "This project has {live} jobs that wait or run; {most} are taken. Wait for some to end, or cancel some."
+            ),
+            retry_seconds: 60,
+        });
+    }
+    let now = portal.clock.now();
+    let mut random = [0; 6];
+    getrandom::fill(&mut random).map_err(anyhow::Error::from)?;
+    let job = NewJob {
+        id: JobId::new(),
+        user: actor.user.id,
+        slug: ObjectName::for_job(&spec.name, random),
+        rules_version: portal.rules.now().version().to_owned(),
+        created_at: now,
+        spec,
+    };
+    let mut tx = portal.store.begin().await?;
+    if let Some(key) = key
+        && let Err(error) = key.take(portal, &mut tx, actor, &job.id.to_string()).await
+    {
+        drop(tx);
+        return match error {
+            // Another with the same key was first; its answer is ours.
+            store::Error::Duplicate(_) => match key.find(portal, actor).await? {
+                Some(id) => Ok(Accepted { id, new: false }),
+                None => Err(Error::Conflict(
+                    "Another request with this Idempotency-Key failed just now. Send it again."
+                        .into(),
+                )),
+            },
+            other => Err(other.into()),
+        };
+    }
+    tx.insert_job(&permit, &job, actor.user.name.as_str())
+        .await?;
+    tx.commit().await?;
+    Ok(Accepted {
+        id: job.id,
+        new: true,
+    })
+}
+
+/// Everything that is wrong with a draft, or the job.
+pub(super) async fn check(portal: &Portal, project: ProjectId, draft: &Draft) -> Result<JobSpec> {
+    let rules = portal.rules.now();
+    let parsed = validate::job(draft, &rules);
+    let mut wrong = Violations::default();
+    match &parsed {
+        Ok(spec) => {
+            look_up_queue(portal, spec, &mut wrong).await?;
+            look_up_cluster(portal, spec, &mut wrong);
+            look_up_code(portal, project, spec, &mut wrong).await;
+        }
+        Err(violations) => {
+            // The file is looked up beside the other problems, so that all come at once.
+            let main = draft.value("/main_file");
+            if violations.on("/main_file").is_empty()
+                && let Ok(CodePath::Project(path)) = CodePath::parse(main)
+            {
+                let files = [("/main_file".to_owned(), &path)];
+                look_up(portal, project, &files, &mut wrong).await;
+            }
+            wrong.extend(violations.clone());
+        }
+    }
+    validate::sort(&mut wrong);
+    match parsed {
+        Ok(spec) if wrong.is_empty() => Ok(spec),
+        _ => Err(Error::Invalid(wrong)),
+    }
+}
+
+async fn look_up_queue(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) -> Result<()> {
+    match portal.store.find_queue_state(&spec.queue).await? {
+        Some(QueueState::Open | QueueState::Hold) => {}
+        Some(QueueState::Drain) => wrong.add(
+            "/queue",
+            format!(
+                "The queue `{}` takes no new jobs at present. Choose another.",
+                spec.queue
+            ),
+            Some(spec.queue.as_str()),
+        ),
+        None => {
+            let names: Vec<String> = portal
+                .store
+                .list_queues()
+                .await?
+                .iter()
+                .map(|q| format!("`{}`", q.name))
+                .collect();
+            wrong.add(
+                "/queue",
+                format!(
+                    "There is no such queue. Choose one of {}.",
+                    names.join(", ")
+                ),
+                Some(spec.queue.as_str()),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What no cluster could ever hold is refused now; what is only in use waits.
+fn look_up_cluster(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) {
+    if let Some(name) = &spec.cluster
+        && portal.clusters.get(name).is_none()
+    {
+        let names: Vec<String> = portal
+            .clusters
+            .iter()
+            .map(|c| format!("`{}`", c.name()))
+            .collect();
+        wrong.add(
+            "/cluster",
+            format!(
+                "There is no such cluster. Choose one of {}, or none.",
+                names.join(", ")
+            ),
+            Some(name.as_str()),
+        );
+        return;
+    }
+    if let Some((field, why)) = placing::never_fits(portal, spec) {
+        wrong.add(field, why, None);
+    }
+}
+
+async fn look_up_code(portal: &Portal, project: ProjectId, spec: &JobSpec, wrong: &mut Violations) {
+    look_up(portal, project, &spec.code(), wrong).await;
+}
+
+/// One second for all files; a store that does not answer refuses nobody.
+async fn look_up(
+    portal: &Portal,
+    project: ProjectId,
+    files: &[(String, &FilePath)],
+    wrong: &mut Violations,
+) {
+    let all = async {
+        let mut missing = Violations::default();
+        for (field, path) in files {
+            match portal
+                .storage
+                .head(&keys::project_file(project, path))
+                .await
+            {
+                Err(storage::Error::NotFound) => {
+                    let near = near(portal, project, path).await;
+                    missing.add(
+                        field,
+                        format!("There is no file `{path}` in this project.{near}"),
+                        Some(path.as_str()),
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "a job's code was not looked up"),
+            }
+        }
+        missing
+    };
+    match tokio::time::timeout(Duration::from_secs(1), all).await {
+        Ok(missing) => wrong.extend(missing),
+        Err(_) => tracing::warn!("a job's code was not looked up: the store took over a second"),
+    }
+}
+
+/// Names in the same folder, or at the top, that somebody may have meant.
+async fn near(portal: &Portal, project: ProjectId, path: &FilePath) -> String {
+    let mut folders = vec![path.parent()];
+    if folders[0].is_some() {
+        folders.push(None);
+    }
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for folder in folders {
+        let Ok(page) = portal
+            .storage
+            .list(&keys::files_prefix(project, folder.as_ref()), None, 1000)
+            .await
+        else {
+            continue;
+        };
+        for entry in page
+            .entries
+            .into_iter()
+            .filter(|e| e.kind == storage::Kind::File)
+        {
+            let distance = strsim::damerau_levenshtein(
+                &entry.name.to_lowercase(),
+                &path.file_name().to_lowercase(),
+            );
+            if distance <= 3.max(path.file_name().len() / 3) {
+                let full = folder
+                    .as_ref()
+                    .map_or(entry.name.clone(), |f| format!("{f}/{}", entry.name));
+                found.push((distance, full));
+            }
+        }
+    }
+    found.sort();
+    found.truncate(3);
+    if found.is_empty() {
+        return " Upload it first.".into();
+    }
+    let names: Vec<String> = found
+        .into_iter()
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
+    format!(" Did you mean {}?", names.join(" or "))
+}

@@ -1,0 +1,729 @@
+//! Jobs.
+use super::{
+    List,
+    openapi::doc,
+    query::{Listing, Window},
+};
+use crate::{
+    domain::{
+        access::Action,
+        ids::{JobId, ProjectId},
+        job::{Card, Job, JobSpec, Phase},
+        names::UserName,
+    },
+    services::{
+        Error, Portal,
+        idempotency::Key,
+        jobs::{self, Outputs},
+    },
+    storage::keys,
+    store::{JobFilter, Place},
+    validate::Draft,
+    web::{
+        App, Right, Route,
+        error::{Result, WebError},
+        extract::{Path, Query, Structured, Who},
+    },
+};
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{AppendHeaders, IntoResponse, Response},
+};
+use http::{HeaderMap, Method, StatusCode, header};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+const FILTERS: &[(&str, &str)] = &[
+    ("phase", "One or more phases, separated by commas"),
+    ("user", "The name of who submitted it"),
+    ("queue", "A queue"),
+    ("name", "The whole name"),
+    ("type", "python, java, scala or r"),
+    ("created_after", "RFC 3339; from this moment on"),
+    ("created_before", "RFC 3339; before this moment"),
+    (
+        "q",
+        "Text of three characters or more in name, id or main file",
+    ),
+    ("limit", "1 to 200, default 50"),
+    ("after", "`next` of the page before"),
+];
+
+pub fn routes() -> Vec<Route> {
+    let run = Right::Project(Action::RunJobs);
+    let see = Right::Project(Action::See);
+    vec![
+        Route::api(
+            Method::GET,
+            "/api/v1/projects/{project}/jobs",
+            see,
+            list,
+            doc("The jobs of a project, newest first")
+                .query(FILTERS)
+                .json::<List<JobView>>(200, "Jobs"),
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/projects/{project}/jobs",
+            run,
+            create,
+            doc("Submit a job")
+                .query(&[("dry_run", "true validates all and keeps nothing")])
+                .structured::<JobSpec>()
+                .json::<JobView>(201, "Accepted")
+                .json::<JobView>(200, "Accepted earlier with this Idempotency-Key"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs",
+            Right::User,
+            list_mine,
+            doc("The jobs of all my projects, newest first")
+                .query(FILTERS)
+                .json::<List<JobView>>(200, "Jobs"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}",
+            see,
+            show,
+            doc("One job").json::<JobView>(200, "The job"),
+        ),
+        Route::api(
+            Method::DELETE,
+            "/api/v1/jobs/{job}",
+            run,
+            delete,
+            doc("Delete an ended job")
+                .query(&[("outputs", "keep (default) or delete")])
+                .empty(204, "Deleted"),
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/jobs/{job}/cancel",
+            run,
+            cancel,
+            doc("Cancel a job; again is no error").json::<JobView>(202, "Asked for"),
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/jobs/{job}/rerun",
+            run,
+            rerun,
+            doc("Submit a job again, changed by a merge patch of its fields")
+                .structured::<JobSpec>()
+                .json::<JobView>(201, "Accepted"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}/attempts",
+            see,
+            attempts,
+            doc("The attempts of a job").json::<List<AttemptView>>(200, "Attempts"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}/attempts/{n}",
+            see,
+            attempt,
+            doc("One attempt").json::<AttemptView>(200, "The attempt"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}/outputs",
+            see,
+            outputs,
+            doc("The files that a job wrote")
+                .query(&[
+                    ("after", "`next` of the page before"),
+                    ("limit", "1 to 200, default 50"),
+                ])
+                .json::<List<OutputView>>(200, "Files"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}/manifest",
+            Right::Project(Action::SeeJobInner),
+            manifest,
+            doc("The object that was, or would be, created; YAML or JSON by Accept").raw(
+                200,
+                "The object",
+                "application/yaml",
+            ),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/jobs/{job}/placement",
+            see,
+            placement,
+            doc("Why this cluster, why not the others").json::<PlacementView>(200, "Per cluster"),
+        ),
+    ]
+}
+
+/// A job as it is now. The fields of what was submitted stand beside these.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct JobView {
+    #[serde(flatten)]
+    spec: JobSpec,
+    id: String,
+    project: String,
+    user: String,
+    /// The folder of its outputs among the project's files.
+    folder: String,
+    phase: Phase,
+    phase_since: String,
+    /// Why it waits, in words.
+    reason: Option<String>,
+    /// How many jobs of its queue are before it, while it waits.
+    queue_position: Option<i64>,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// How many attempts there have been.
+    attempts: u32,
+    cause: Option<String>,
+    card: Option<Card>,
+    placed_on: Option<PlacedOn>,
+    spark_app_id: Option<String>,
+    rules_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_requested: Option<CancelView>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct PlacedOn {
+    cluster: String,
+    namespace: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct CancelView {
+    by: String,
+    at: String,
+}
+
+impl JobView {
+    /// `inner` says whether the caller may see environment values.
+    fn of(place: Place, inner: bool) -> Self {
+        let Place { job, user_name, .. } = place;
+        let mut spec = job.spec.clone();
+        if !inner {
+            spec.env.clear();
+        }
+        Self {
+            id: job.id.to_string(),
+            project: job.project.to_string(),
+            user: user_name.to_string(),
+            folder: job.folder(),
+            phase: job.phase,
+            phase_since: job.phase_since.to_string(),
+            queue_position: None,
+            created_at: job.created_at.to_string(),
+            started_at: text(job.started_at),
+            ended_at: text(job.ended_at),
+            attempts: job.attempts,
+            cause: job.cause.map(|c| c.to_string()),
+            placed_on: None,
+            spark_app_id: None,
+            cancel_requested: job.cancel_requested.map(|c| CancelView {
+                by: c.by.to_string(),
+                at: c.at.to_string(),
+            }),
+            reason: job.reason,
+            card: job.card,
+            rules_version: job.rules_version,
+            spec,
+        }
+    }
+}
+
+fn text(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+/// The query of a list of jobs.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct JobQuery {
+    phase: String,
+    user: String,
+    queue: String,
+    name: String,
+    #[serde(rename = "type")]
+    language: String,
+    created_after: String,
+    created_before: String,
+    q: String,
+}
+
+impl JobQuery {
+    /// The filter, or what is wrong with it; `None` where no such user exists, so that nothing can match.
+    pub async fn filter(&self, portal: &Portal) -> Result<Option<JobFilter>, Error> {
+        let mut wrong = crate::domain::violation::Violations::default();
+        let given = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+        let mut filter = JobFilter {
+            queue: given(&self.queue),
+            name: given(&self.name),
+            text: given(self.q.trim()),
+            ..JobFilter::default()
+        };
+        for phase in self
+            .phase
+            .split(',')
+            .map(str::trim)
+            .filter(|p| !p.is_empty())
+        {
+            match phase.parse() {
+                Ok(phase) => filter.phases.push(phase),
+                Err(why) => wrong.add("/phase", format!("The phase {why}."), Some(phase)),
+            }
+        }
+        if !self.language.is_empty() {
+            match self.language.parse() {
+                Ok(language) => filter.language = Some(language),
+                Err(why) => wrong.add("/type", format!("The type {why}."), Some(&self.language)),
+            }
+        }
+        filter.created_after = moment("/created_after", &self.created_after, &mut wrong);
+        filter.created_before = moment("/created_before", &self.created_before, &mut wrong);
+        wrong.into_result(())?;
+        if !self.user.is_empty() {
+            let found = match UserName::parse(&self.user) {
+                Ok(name) => portal.store.find_user_by_name(&name).await?,
+                Err(_) => None,
+            };
+            let Some(user) = found else {
+                return Ok(None);
+            };
+            filter.user = Some(user.id);
+        }
+        Ok(Some(filter))
+    }
+}
+
+/// A moment, or a day, which begins at midnight UTC.
+fn moment(
+    field: &str,
+    text: &str,
+    wrong: &mut crate::domain::violation::Violations,
+) -> Option<Timestamp> {
+    if text.is_empty() {
+        return None;
+    }
+    let day = text
+        .parse::<jiff::civil::Date>()
+        .ok()
+        .and_then(|d| d.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    match text
+        .parse::<Timestamp>()
+        .ok()
+        .or(day.map(|z| z.timestamp()))
+    {
+        Some(at) => Some(at),
+        None => {
+            wrong.add(
+                field,
+                "Give a time such as `2026-11-25T08:00:00Z`, or a day such as `2026-11-25`.",
+                Some(text),
+            );
+            None
+        }
+    }
+}
+
+async fn list(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(project): Path<ProjectId>,
+    Query(query): Query<JobQuery>,
+    Query(listing): Query<Listing>,
+) -> Result<Response> {
+    let window = listing.window::<i64>()?;
+    let (membership, _) = app
+        .portal
+        .open_project(&actor, project, Action::See)
+        .await?;
+    let inner = app.portal.may(&actor, Action::SeeJobInner, &membership);
+    let Some(filter) = query.filter(&app.portal).await? else {
+        return Ok(answer_list(
+            jobs::Page {
+                jobs: Vec::new(),
+                next: None,
+            },
+            inner,
+        ));
+    };
+    let page = jobs::list(
+        &app.portal,
+        &actor,
+        project,
+        &filter,
+        window.after,
+        window.limit,
+    )
+    .await?;
+    Ok(answer_list(page, inner))
+}
+
+async fn list_mine(
+    State(app): State<App>,
+    Who(actor): Who,
+    Query(query): Query<JobQuery>,
+    Query(listing): Query<Listing>,
+) -> Result<Response> {
+    let Window { after, limit } = listing.window::<i64>()?;
+    let Some(filter) = query.filter(&app.portal).await? else {
+        return Ok(answer_list(
+            jobs::Page {
+                jobs: Vec::new(),
+                next: None,
+            },
+            true,
+        ));
+    };
+    let page = jobs::list_mine(&app.portal, &actor, &filter, after, limit).await?;
+    Ok(answer_list(page, true))
+}
+
+fn answer_list(page: jobs::Page, inner: bool) -> Response {
+    Answer(List {
+        items: page
+            .jobs
+            .into_iter()
+            .map(|place| JobView::of(place, inner))
+            .collect(),
+        next: page.next.map(|next| next.to_string()),
+    })
+    .into_response()
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct DryRun {
+    dry_run: bool,
+}
+
+async fn create(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(project): Path<ProjectId>,
+    Query(query): Query<DryRun>,
+    headers: HeaderMap,
+    Structured(body): Structured,
+) -> Result<Response> {
+    let draft = Draft::from_json(&body);
+    if query.dry_run {
+        let preview = jobs::preview(&app.portal, &actor, project, &draft).await?;
+        let manifest = serde_json::to_value(&preview.populated.app).map_err(anyhow::Error::from)?;
+        let answer = serde_json::json!({
+            "cores": preview.asks.cores, "memory": preview.asks.memory, "cluster": preview.cluster_says, "manifest": manifest,
+        });
+        return Ok(Answer(answer).into_response());
+    }
+    let key = key(&headers, &format!("POST /projects/{project}/jobs"), &body)?;
+    let accepted = jobs::submit(&app.portal, &actor, project, &draft, key.as_ref()).await?;
+    answer_accepted(&app, &actor, accepted).await
+}
+
+/// The request's idempotency key with the body that it came with.
+fn key(headers: &HeaderMap, route: &str, body: &serde_json::Value) -> Result<Option<Key>> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    Ok(Some(Key::parse(route, text, body.to_string().as_bytes())?))
+}
+
+async fn answer_accepted(
+    app: &App,
+    actor: &crate::domain::access::Actor,
+    accepted: jobs::Accepted,
+) -> Result<Response> {
+    let view = view(app, actor, accepted.id).await?;
+    let status = if accepted.new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let location = format!("/api/v1/jobs/{}", accepted.id);
+    Ok((
+        status,
+        AppendHeaders([(header::LOCATION, location)]),
+        Answer(view),
+    )
+        .into_response())
+}
+
+async fn view(app: &App, actor: &crate::domain::access::Actor, id: JobId) -> Result<JobView> {
+    let portal = &app.portal;
+    let open = jobs::find(portal, actor, id).await?;
+    let ahead = jobs::ahead(portal, &open).await?;
+    let latest = portal.store.find_attempt(id, open.job().attempts).await?;
+    let inner = jobs::may_see_inner(portal, actor, &open).await?;
+    let mut view = JobView::of(open.place, inner);
+    view.queue_position = ahead;
+    if let Some(latest) = latest {
+        view.spark_app_id = latest.spark_app_id;
+        view.placed_on = Some(PlacedOn {
+            cluster: latest.cluster.to_string(),
+            namespace: latest.namespace,
+        });
+    }
+    Ok(view)
+}
+
+async fn show(State(app): State<App>, Who(actor): Who, Path(id): Path<JobId>) -> Result<Response> {
+    let view = view(&app, &actor, id).await?;
+    Ok(Answer(view).into_response())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct DeleteQuery {
+    outputs: String,
+}
+
+async fn delete(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+    Query(query): Query<DeleteQuery>,
+) -> Result<StatusCode> {
+    let outputs = match query.outputs.as_str() {
+        "" | "keep" => Outputs::Keep,
+        "delete" => Outputs::Delete,
+        other => {
+            return Err(Error::field("/outputs", "Give `keep` or `delete`.", Some(other)).into());
+        }
+    };
+    jobs::delete(&app.portal, &actor, id, outputs).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn cancel(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+) -> Result<Response> {
+    jobs::cancel(&app.portal, &actor, id).await?;
+    let view = view(&app, &actor, id).await?;
+    Ok((StatusCode::ACCEPTED, Answer(view)).into_response())
+}
+
+async fn rerun(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+    headers: HeaderMap,
+    Structured(patch): Structured,
+) -> Result<Response> {
+    let (open, _) = jobs::again(&app.portal, &actor, id).await?;
+    let project = open.job().project;
+    let mut body = serde_json::to_value(&open.job().spec).map_err(anyhow::Error::from)?;
+    json_patch::merge(&mut body, &patch);
+    let key = key(&headers, &format!("POST /jobs/{id}/rerun"), &patch)?;
+    let accepted = jobs::submit(
+        &app.portal,
+        &actor,
+        project,
+        &Draft::from_json(&body),
+        key.as_ref(),
+    )
+    .await?;
+    answer_accepted(&app, &actor, accepted).await
+}
+
+/// One try at running a job.
+#[derive(Serialize, utoipa::ToSchema)]
+struct AttemptView {
+    number: u32,
+    phase: String,
+    cluster: String,
+    namespace: String,
+    object: String,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    cause: Option<String>,
+    card: Option<Card>,
+    spark_app_id: Option<String>,
+}
+
+impl From<crate::domain::job::Attempt> for AttemptView {
+    fn from(a: crate::domain::job::Attempt) -> Self {
+        Self {
+            number: a.number,
+            phase: a.phase.to_string(),
+            cluster: a.cluster.to_string(),
+            namespace: a.namespace,
+            object: a.object.to_string(),
+            created_at: a.created_at.to_string(),
+            started_at: text(a.started_at),
+            ended_at: text(a.ended_at),
+            cause: a.cause.map(|c| c.to_string()),
+            card: a.card,
+            spark_app_id: a.spark_app_id,
+        }
+    }
+}
+
+async fn attempts(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+) -> Result<Response> {
+    let open = jobs::find(&app.portal, &actor, id).await?;
+    let all = jobs::attempts(&app.portal, &open).await?;
+    Ok(Answer(List {
+        items: all.into_iter().map(AttemptView::from).collect(),
+        next: None,
+    })
+    .into_response())
+}
+
+async fn attempt(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path((id, number)): Path<(JobId, u32)>,
+) -> Result<Response> {
+    let open = jobs::find(&app.portal, &actor, id).await?;
+    let attempt = app
+        .portal
+        .store
+        .find_attempt(open.job().id, number)
+        .await?
+        .ok_or(Error::NotFound("attempt"))?;
+    Ok(Answer(AttemptView::from(attempt)).into_response())
+}
+
+/// A file that a job wrote.
+#[derive(Serialize, utoipa::ToSchema)]
+struct OutputView {
+    path: String,
+    size: u64,
+    modified: Option<String>,
+    url: String,
+}
+
+async fn outputs(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+    Query(listing): Query<Listing>,
+) -> Result<Response> {
+    let Window { after, limit } = listing.window::<String>()?;
+    let open = jobs::find(&app.portal, &actor, id).await?;
+    let job: &Job = open.job();
+    let folder = jobs::folder(job)?;
+    let page = app
+        .portal
+        .storage
+        .list_all(
+            &keys::files_prefix(job.project, Some(&folder)),
+            after.as_deref(),
+            limit as usize,
+        )
+        .await
+        .map_err(Error::from)?;
+    let items = page
+        .entries
+        .into_iter()
+        .filter(|entry| entry.kind == crate::storage::Kind::File)
+        .map(|entry| {
+            let path = format!("{folder}/{}", entry.name);
+            let encoded: Vec<String> = path
+                .split('/')
+                .map(|s| {
+                    percent_encoding::utf8_percent_encode(s, percent_encoding::NON_ALPHANUMERIC)
+                        .to_string()
+                })
+                .collect();
+            OutputView {
+                url: format!(
+                    "/api/v1/projects/{}/files/{}",
+                    job.project,
+                    encoded.join("/")
+                ),
+                path,
+                size: entry.size,
+                modified: text(entry.modified),
+            }
+        })
+        .collect();
+    Ok(Answer(List {
+        items,
+        next: page.next,
+    })
+    .into_response())
+}
+
+async fn manifest(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let populated = jobs::manifest(&app.portal, &actor, id).await?;
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("*/*");
+    if accept.contains("json") {
+        let body = populated.to_json().map_err(anyhow::Error::from)?;
+        return Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response());
+    }
+    if accept.contains("yaml") || accept.contains("*/*") || accept.contains("text/") {
+        let body = populated.to_yaml().map_err(anyhow::Error::from)?;
+        return Ok(([(header::CONTENT_TYPE, "application/yaml")], body).into_response());
+    }
+    Err(WebError::NotAcceptable(
+        "This is offered as application/yaml and application/json.".into(),
+    ))
+}
+
+/// What the choice of a cluster would be now.
+#[derive(Serialize, utoipa::ToSchema)]
+struct PlacementView {
+    /// Where its latest attempt was placed.
+    placed_on: Option<String>,
+    /// Per cluster, why it takes the job or not.
+    clusters: Vec<ClusterVerdict>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct ClusterVerdict {
+    cluster: String,
+    verdict: String,
+}
+
+async fn placement(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+) -> Result<Response> {
+    use crate::cluster::routing::Verdict;
+    let open = jobs::find(&app.portal, &actor, id).await?;
+    let choice = jobs::placement(&app.portal, &open.job().spec).await?;
+    let latest = app
+        .portal
+        .store
+        .find_attempt(id, open.job().attempts)
+        .await?;
+    Ok(Answer(PlacementView {
+        placed_on: latest.map(|a| a.cluster.to_string()),
+        clusters: choice
+            .verdicts
+            .into_iter()
+            .map(|(cluster, verdict)| ClusterVerdict {
+                cluster: cluster.to_string(),
+                verdict: match verdict {
+                    Verdict::Fits => "it would take the job now".into(),
+                    Verdict::Waits(why) | Verdict::Full(why) | Verdict::Never(why) => why,
+                },
+            })
+            .collect(),
+    })
+    .into_response())
+}
