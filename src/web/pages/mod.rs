@@ -1,8 +1,11 @@
 //! HTML: the form, the page structs and the handlers of a page are in one file.
+mod account;
 mod sign_in;
 
 use super::routes::Route;
 
 pub fn routes() -> Vec<Route> {
-    sign_in::routes()
+    let mut all = sign_in::routes();
+    all.extend(account::routes());
+    all
 }

@@ -1,0 +1,17 @@
+//! One's own account: profile, password, tokens, sessions, and a site administrator's elevation. One file per page.
+mod elevation;
+mod password;
+mod profile;
+mod sessions;
+mod tokens;
+
+use crate::web::Route;
+
+pub fn routes() -> Vec<Route> {
+    let mut all = profile::routes();
+    all.extend(password::routes());
+    all.extend(tokens::routes());
+    all.extend(sessions::routes());
+    all.extend(elevation::routes());
+    all
+}
