@@ -91,3 +91,19 @@ impl Key {
         .await
     }
 }
+
+/// What a creating function gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made<T> {
+    New(T),
+    /// The request came before; this is what it made then.
+    Again(T),
+}
+
+impl<T> Made<T> {
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::New(made) | Self::Again(made) => made,
+        }
+    }
+}

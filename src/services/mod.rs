@@ -3,6 +3,7 @@ pub mod accounts;
 pub mod attempts;
 pub mod diagnosis;
 mod error;
+pub mod files;
 pub mod idempotency;
 pub mod jobs;
 pub mod logs;

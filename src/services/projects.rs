@@ -1,12 +1,16 @@
 //! Projects and members.
-use super::{Error, Portal, Result, error::denied};
+use super::{
+    Error, Portal, Result,
+    error::denied,
+    idempotency::{Key, Made},
+};
 use crate::{
     domain::{
         access::{Action, Actor, Permitted},
         ids::{ProjectId, TaskId, UserId},
         names::{Title, UserName},
         project::{Member, Project, Role, Visibility},
-        user::Scope,
+        user::{Scope, User},
         violation::Violations,
     },
     store::{self, Membership, NewTask},
@@ -28,6 +32,14 @@ struct Checked {
 }
 
 impl Draft {
+    /// Everything that is wrong with it.
+    pub fn problems(&self) -> Violations {
+        match self.check() {
+            Err(Error::Invalid(wrong)) => wrong,
+            _ => Violations::default(),
+        }
+    }
+
     fn check(&self) -> Result<Checked> {
         let mut wrong = Violations::default();
         let name = Title::parse(&self.name);
@@ -61,13 +73,37 @@ impl Draft {
     }
 }
 
-pub async fn create(portal: &Portal, actor: &Actor, draft: &Draft) -> Result<ProjectId> {
-    let checked = draft.check()?;
+/// A new project, which the caller administers.
+pub async fn create(
+    portal: &Portal,
+    actor: &Actor,
+    draft: &Draft,
+    key: Option<&Key>,
+) -> Result<Made<ProjectId>> {
     let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
+    if let Some(key) = key
+        && let Some(made) = key.find(portal, actor).await?
+    {
+        return Ok(Made::Again(made));
+    }
+    let checked = draft.check()?;
     let mut tx = portal.store.begin().await?;
     let id = insert(portal, &mut tx, &maker, checked).await?;
+    if let Some(key) = key
+        && let Err(error) = key.take(portal, &mut tx, actor, &id.to_string()).await
+    {
+        drop(tx);
+        // Another with the same key was first; what it made is the answer.
+        let first = match error {
+            store::Error::Duplicate(_) => key.find(portal, actor).await?,
+            other => return Err(other.into()),
+        };
+        return first
+            .map(Made::Again)
+            .ok_or_else(|| store::Error::Collided.into());
+    }
     tx.commit().await?;
-    Ok(id)
+    Ok(Made::New(id))
 }
 
 async fn insert(
@@ -238,10 +274,7 @@ pub async fn put_member(
     let role = role
         .parse::<Role>()
         .map_err(|why| wrong.add("/role", format!("The role {why}."), Some(role)));
-    let found = match UserName::parse(user.trim()) {
-        Ok(name) => portal.store.find_user_by_name(&name).await?,
-        Err(_) => None,
-    };
+    let found = find_user(portal, user.trim()).await?;
     if found.is_none() {
         wrong.add(
             "/user",
@@ -265,6 +298,34 @@ pub async fn put_member(
     )
     .await?;
     Ok(tx.commit().await?)
+}
+
+/// A user by id or by name; a name may look like an id.
+async fn find_user(portal: &Portal, who: &str) -> Result<Option<User>> {
+    if let Ok(id) = who.parse()
+        && let Some(user) = portal.store.find_user(id).await?
+    {
+        return Ok(Some(user));
+    }
+    match UserName::parse(who) {
+        Ok(name) => Ok(portal.store.find_user_by_name(&name).await?),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A member by the user's id or name.
+pub async fn find_member(
+    portal: &Portal,
+    actor: &Actor,
+    id: ProjectId,
+    who: &str,
+) -> Result<Member> {
+    let members = list_members(portal, actor, id).await?;
+    let named = |member: &Member| member.user.to_string() == who || member.name.as_str() == who;
+    members
+        .into_iter()
+        .find(named)
+        .ok_or(Error::NotFound("member"))
 }
 
 /// Ends a membership: an administrator anybody's, everybody their own.

@@ -9,7 +9,11 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, header};
 use std::{net::SocketAddr, time::Duration};
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::NotForContentType},
+    trace::TraceLayer,
+};
 
 /// On every answer, in the server's log, and in what users report.
 #[derive(Debug, Clone)]
@@ -55,13 +59,20 @@ pub fn catch_panics() -> CatchPanicLayer<fn(Box<dyn std::any::Any + Send>) -> Re
 /// The layers around everything.
 pub fn around(router: Router<App>, app: &App) -> Router<App> {
     router
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(worthwhile()))
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
             let id = request.extensions().get::<RequestId>().map_or("", |id| id.0.as_str());
             // The path alone: a query may hold what somebody searched for.
             tracing::info_span!("request", method = %request.method(), path = redacted(request.uri().path()), id)
         }))
         .layer(middleware::from_fn_with_state(app.clone(), prepare))
+}
+
+/// Users' bytes leave as they are: compressing gigabytes would cost more than it saves, and lose their length.
+fn worthwhile() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(NotForContentType::const_new("application/zip"))
 }
 
 /// The first-start link's secret is in its path and stays out of the log.

@@ -1,6 +1,8 @@
 //! Everything HTTP, and the only users of axum, askama and status codes. A handler translates, calls, renders.
 pub mod api;
 mod assets;
+mod conditions;
+mod download;
 mod error;
 mod extract;
 mod guard;

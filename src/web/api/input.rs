@@ -91,6 +91,16 @@ impl Fields {
         number
     }
 
+    /// Adds what a service finds wrong, but for fields that are wrong by their type already.
+    pub fn also(&mut self, others: &Violations) {
+        for other in others {
+            if self.wrong.on(&other.field).is_empty() {
+                self.wrong
+                    .add(&other.field, other.message.clone(), other.value.as_deref());
+            }
+        }
+    }
+
     /// Whether everything that was sent fits; a field that nobody took is unknown.
     pub fn finish(mut self) -> Result<(), Error> {
         let unknown = std::mem::take(&mut self.map);
