@@ -260,7 +260,7 @@ async fn reload_rules(portal: Portal, stop: CancellationToken) {
                 portal.rules.replace(rules);
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the rules were not changed")
+                tracing::error!(error = format!("{error:#}"), "the rules were not changed");
             }
         }
     }

@@ -55,9 +55,8 @@ async fn consider(
     };
     let load = candidates.take(&cluster, &job.spec);
     match attempts::place(portal, lease, job, &cluster, load).await {
-        Ok(()) => {}
-        // It was cancelled or deleted meanwhile.
-        Err(services::Error::Conflict(_)) => {}
+        // A conflict: it was cancelled or deleted meanwhile.
+        Ok(()) | Err(services::Error::Conflict(_)) => {}
         Err(services::Error::Unavailable(what)) => {
             attempts::waits(
                 portal,

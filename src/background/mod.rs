@@ -82,7 +82,7 @@ pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationTok
         let woken = async {
             match changes.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(RecvError::Closed) => std::future::pending().await,
             }

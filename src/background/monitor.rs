@@ -26,9 +26,8 @@ impl Worker for Monitor {
                     continue;
                 };
                 match look(portal, lease, cluster, &place, &attempt).await {
-                    Ok(()) => {}
-                    // Somebody else moved it; the next tick sees how it is.
-                    Err(services::Error::Conflict(_)) => {}
+                    // A conflict: somebody else moved it, and the next tick sees how it is.
+                    Ok(()) | Err(services::Error::Conflict(_)) => {}
                     Err(error) => {
                         tracing::warn!(job = %attempt.job, attempt = attempt.number, error = ?error, "an attempt was not looked after");
                     }

@@ -1,4 +1,8 @@
 //! axum's extractors, rejecting with our error, and the callers' own.
+#![expect(
+    clippy::disallowed_types,
+    reason = "what others use instead is made here"
+)]
 use super::{
     App,
     error::{Result, WebError},
@@ -19,10 +23,6 @@ pub struct Query<T>(pub T);
 #[derive(FromRequest)]
 #[from_request(via(axum::Form), rejection(WebError))]
 pub struct Form<T>(pub T);
-
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(WebError))]
-pub struct Json<T>(pub T);
 
 /// An id or a name that cannot be is not found.
 impl From<rejection::PathRejection> for WebError {
@@ -58,21 +58,6 @@ impl From<rejection::BytesRejection> for WebError {
             .into();
         }
         Self::BadRequest(rejection.body_text())
-    }
-}
-
-impl From<rejection::JsonRejection> for WebError {
-    fn from(rejection: rejection::JsonRejection) -> Self {
-        match rejection {
-            rejection::JsonRejection::MissingJsonContentType(_) => {
-                Self::UnsupportedMediaType("Send JSON: Content-Type: application/json.".into())
-            }
-            rejection::JsonRejection::JsonDataError(error) => {
-                Error::field("", error.body_text(), None).into()
-            }
-            rejection::JsonRejection::BytesRejection(bytes) => bytes.into(),
-            other => Self::BadRequest(other.body_text()),
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Everything HTTP, and the only users of axum, askama and status codes. A handler translates, calls, renders.
+mod answer;
 pub mod api;
 mod assets;
 mod conditions;
@@ -10,7 +11,7 @@ mod headers;
 mod pages;
 pub mod routes;
 mod stream;
-mod view;
+pub mod view;
 
 pub use error::Problem;
 pub use routes::{Kind, Right, Route, routes};

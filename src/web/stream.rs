@@ -164,46 +164,43 @@ pub fn log(
     after: u64,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let follower = Follower::new(app, actor, row.job);
-    let stream =
-        futures::stream::unfold(
-            (Some(follower), row, after),
-            |(follower, row, at)| async move {
-                let mut follower = follower?;
-                loop {
-                    let portal = &follower.app.portal;
-                    let _ = logs::follow(portal, &row).await;
-                    let piece =
-                        match logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10)
-                            .await
-                        {
-                            Ok(piece) => piece,
-                            Err(_) => return None,
-                        };
-                    if !piece.is_empty() {
-                        let whole = whole_characters(&piece);
-                        let next = at + whole as u64;
-                        let text = String::from_utf8_lossy(&piece[..whole]);
-                        let data = serde_json::json!({ "offset": at, "text": text });
-                        let event = Event::default().id(next.to_string()).data(data.to_string());
-                        return Some((Ok(event), (Some(follower), row, next)));
-                    }
-                    let now = portal
-                        .store
-                        .find_log_stream(row.job, row.attempt, &row.stream)
-                        .await;
-                    match now {
-                        Ok(Some(now)) if now.complete && now.size <= at => {
-                            return Some((Ok(end()), (None, row, at)));
-                        }
-                        Ok(Some(_)) => {}
-                        _ => return None,
-                    }
-                    if !follower.wait().await {
-                        return None;
-                    }
+    let stream = futures::stream::unfold(
+        (Some(follower), row, after),
+        |(follower, row, at)| async move {
+            let mut follower = follower?;
+            loop {
+                let portal = &follower.app.portal;
+                let _ = logs::follow(portal, &row).await;
+                let Ok(piece) =
+                    logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await
+                else {
+                    return None;
+                };
+                if !piece.is_empty() {
+                    let whole = whole_characters(&piece);
+                    let next = at + whole as u64;
+                    let text = String::from_utf8_lossy(&piece[..whole]);
+                    let data = serde_json::json!({ "offset": at, "text": text });
+                    let event = Event::default().id(next.to_string()).data(data.to_string());
+                    return Some((Ok(event), (Some(follower), row, next)));
                 }
-            },
-        );
+                let now = portal
+                    .store
+                    .find_log_stream(row.job, row.attempt, &row.stream)
+                    .await;
+                match now {
+                    Ok(Some(now)) if now.complete && now.size <= at => {
+                        return Some((Ok(end()), (None, row, at)));
+                    }
+                    Ok(Some(_)) => {}
+                    _ => return None,
+                }
+                if !follower.wait().await {
+                    return None;
+                }
+            }
+        },
+    );
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 

@@ -93,7 +93,6 @@ impl View {
         self.elevated
     }
 
-    #[expect(clippy::unused_self, reason = "templates have only the view at hand")]
     pub fn asset(&self, name: &str) -> String {
         assets::url(name)
     }

@@ -12,12 +12,12 @@ use crate::{
     services::accounts,
     web::{
         App, Right, Route,
+        answer::Answer,
         error::Result,
         extract::{Path, Query, Structured, Who},
     },
 };
 use axum::{
-    Json as Answer,
     extract::State,
     response::{AppendHeaders, IntoResponse, Response},
 };

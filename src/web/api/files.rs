@@ -12,13 +12,14 @@ use crate::{
     },
     storage::{self, Entry},
     web::{
-        App, Kind, Right, Route, conditions, download,
+        App, Kind, Right, Route,
+        answer::Answer,
+        conditions, download,
         error::Result,
         extract::{Path, Query, Who},
     },
 };
 use axum::{
-    Json as Answer,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},

@@ -5,13 +5,13 @@ use crate::{
     services::{Error, OpenJob, jobs, logs},
     web::{
         App, Kind, Right, Route,
+        answer::Answer,
         error::Result,
         extract::{Path, Query, Who},
         stream::{self, Position},
     },
 };
 use axum::{
-    Json as Answer,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},

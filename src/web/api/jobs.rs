@@ -21,12 +21,12 @@ use crate::{
     validate::Draft,
     web::{
         App, Right, Route,
+        answer::Answer,
         error::{Result, WebError},
         extract::{Path, Query, Structured, Who},
     },
 };
 use axum::{
-    Json as Answer,
     extract::State,
     response::{AppendHeaders, IntoResponse, Response},
 };
@@ -51,6 +51,12 @@ const FILTERS: &[(&str, &str)] = &[
 ];
 
 pub fn routes() -> Vec<Route> {
+    let mut all = routes_of_all();
+    all.extend(routes_of_one());
+    all
+}
+
+fn routes_of_all() -> Vec<Route> {
     let run = Right::Project(Action::RunJobs);
     let see = Right::Project(Action::See);
     vec![
@@ -115,6 +121,13 @@ pub fn routes() -> Vec<Route> {
                 .structured::<JobSpec>()
                 .json::<JobView>(201, "Accepted"),
         ),
+    ]
+}
+
+/// What is known of one job besides itself.
+fn routes_of_one() -> Vec<Route> {
+    let see = Right::Project(Action::See);
+    vec![
         Route::api(
             Method::GET,
             "/api/v1/jobs/{job}/attempts",

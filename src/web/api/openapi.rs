@@ -19,8 +19,16 @@ pub struct Doc {
     summary: &'static str,
     query: &'static [(&'static str, &'static str)],
     body: Option<(Vec<&'static str>, RefOr<Schema>)>,
-    answers: Vec<(u16, &'static str, Option<(&'static str, RefOr<Schema>)>)>,
+    answers: Vec<Answer>,
     schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+#[derive(Clone)]
+struct Answer {
+    status: u16,
+    says: &'static str,
+    /// Media type and shape.
+    content: Option<(&'static str, RefOr<Schema>)>,
 }
 
 /// A route that does this.
@@ -74,22 +82,33 @@ impl Doc {
     #[must_use]
     pub fn json<T: ToSchema>(mut self, status: u16, says: &'static str) -> Self {
         let schema = self.named::<T>();
-        self.answers
-            .push((status, says, Some(("application/json", schema))));
+        self.answers.push(Answer {
+            status,
+            says,
+            content: Some(("application/json", schema)),
+        });
         self
     }
 
     /// Answers with text or bytes of this type.
     #[must_use]
     pub fn raw(mut self, status: u16, says: &'static str, kind: &'static str) -> Self {
-        self.answers.push((status, says, Some((kind, text()))));
+        self.answers.push(Answer {
+            status,
+            says,
+            content: Some((kind, text())),
+        });
         self
     }
 
     /// Answers with nothing but the status.
     #[must_use]
     pub fn empty(mut self, status: u16, says: &'static str) -> Self {
-        self.answers.push((status, says, None));
+        self.answers.push(Answer {
+            status,
+            says,
+            content: None,
+        });
         self
     }
 
@@ -165,7 +184,12 @@ fn operation(route: &Route, doc: &Doc) -> OperationBuilder {
         }
         operation = operation.request_body(Some(body.build()));
     }
-    for (status, says, content) in &doc.answers {
+    for Answer {
+        status,
+        says,
+        content,
+    } in &doc.answers
+    {
         let mut response = ResponseBuilder::new().description(*says);
         if let Some((kind, schema)) = content {
             response = response.content(*kind, Content::new(Some(schema.clone())));

@@ -14,13 +14,13 @@ use crate::{
     store::Membership,
     web::{
         App, Right, Route,
+        answer::Answer,
         conditions::{self, etag},
         error::Result,
         extract::{Path, Query, Structured, Who},
     },
 };
 use axum::{
-    Json as Answer,
     extract::State,
     response::{IntoResponse, Response},
 };

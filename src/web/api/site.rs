@@ -1,10 +1,10 @@
 //! The portal itself: who am I, its health, its own description.
 use super::openapi::{self, doc};
 use crate::web::{
-    App, Kind, Right, Route, error::Result, extract::Who, routes::routes as all_routes,
+    App, Kind, Right, Route, answer::Answer, error::Result, extract::Who,
+    routes::routes as all_routes,
 };
 use axum::{
-    Json as Answer,
     extract::State,
     response::{IntoResponse, Response},
 };
