@@ -10,9 +10,11 @@ use crate::{
         ids::{ProjectId, TaskId, UserId},
         names::{Title, UserName},
         project::{Member, Project, Role, Visibility},
+        quantity::human_bytes,
         user::{Scope, User},
         violation::Violations,
     },
+    storage::{self, keys},
     store::{self, Membership, NewTask},
 };
 
@@ -193,6 +195,63 @@ pub async fn update(
     )
     .await?;
     Ok(tx.commit().await?)
+}
+
+/// What goes with a project, as far as it was counted.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    pub jobs: i64,
+    pub live_jobs: i64,
+    pub members: usize,
+    files: usize,
+    bytes: u64,
+    /// There are more files than were looked at.
+    more: bool,
+}
+
+impl Extent {
+    pub fn files_in_words(&self) -> String {
+        let size = human_bytes(self.bytes);
+        match (self.files, self.more) {
+            (count, true) => format!("more than {count} files (more than {size})"),
+            (0, false) => "no files".into(),
+            (1, false) => format!("1 file ({size})"),
+            (count, false) => format!("{count} files ({size})"),
+        }
+    }
+}
+
+/// What deleting the project would take with it; a question must not walk through a million files.
+pub async fn extent(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Extent> {
+    portal.open_project(actor, id, Action::Manage).await?;
+    let mut extent = Extent {
+        jobs: portal.store.count_jobs(id).await?,
+        live_jobs: portal.store.count_live_jobs(id).await?,
+        members: portal.store.list_members(id).await?.len(),
+        files: 0,
+        bytes: 0,
+        more: false,
+    };
+    let prefix = keys::files_prefix(id, None);
+    let mut after: Option<String> = None;
+    for _ in 0..10 {
+        let page = portal
+            .storage
+            .list_all(&prefix, after.as_deref(), storage::PAGE)
+            .await?;
+        let files = page
+            .entries
+            .iter()
+            .filter(|e| e.kind == storage::Kind::File);
+        extent.files += files.clone().count();
+        extent.bytes += files.map(|e| e.size).sum::<u64>();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    extent.more = after.is_some();
+    Ok(extent)
 }
 
 /// Hides the project and leaves a task that deletes its files, logs, jobs and itself.

@@ -1,5 +1,7 @@
 //! HTML: the form, the page structs and the handlers of a page are in one file.
 mod account;
+pub mod project_frame;
+mod projects;
 mod sign_in;
 
 use super::routes::Route;
@@ -7,5 +9,6 @@ use super::routes::Route;
 pub fn routes() -> Vec<Route> {
     let mut all = sign_in::routes();
     all.extend(account::routes());
+    all.extend(projects::routes());
     all
 }
