@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Args, Clone)]
 struct Settings {
-    /// A settings file (TOML); TOURMALINE_SECTION__KEY overrides.
+    /// A settings file (TOML); `TOURMALINE_SECTION__KEY` overrides.
     #[arg(long, env = "TOURMALINE_CONFIG")]
     config: Option<PathBuf>,
     /// The data folder.

@@ -50,8 +50,11 @@ impl Drop for Database {
                 .unwrap()
                 .block_on(run(&server, &sql));
         });
-        if dropping.join().is_err() && !std::thread::panicking() {
-            panic!("the database {} was not dropped", self.name);
-        }
+        let dropped = dropping.join().is_ok();
+        assert!(
+            dropped || std::thread::panicking(),
+            "the database {} was not dropped",
+            self.name
+        );
     }
 }
