@@ -2,8 +2,13 @@
 use super::Auth;
 use crate::{
     config::SignIn,
-    domain::{names::UserName, user::User, violation::Violations},
-    services::{Error, Portal, Result},
+    domain::{
+        access::{Permitted, Site},
+        names::UserName,
+        user::User,
+        violation::Violations,
+    },
+    services::{Error, Portal, Result, accounts},
 };
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -102,6 +107,21 @@ impl Auth {
         } else {
             Err(Error::field(field, "This is not your password.", None))
         }
+    }
+
+    /// Makes a local account; all that is wrong with name and password is told at once.
+    pub async fn create_user(
+        &self,
+        portal: &Portal,
+        site: &Permitted<Site>,
+        draft: &accounts::Draft,
+        password: SecretString,
+    ) -> Result<User> {
+        let mut wrong = accounts::check(draft);
+        wrong.extend(check_new("/password", &password, &draft.name));
+        wrong.into_result(())?;
+        let hash = self.hash(portal, password).await?;
+        accounts::create(portal, site, draft, &hash).await
     }
 
     /// The hash to keep of a new password.

@@ -20,21 +20,29 @@ pub struct Draft {
     pub site_admin: bool,
 }
 
-fn checked(draft: &Draft) -> Result<(UserName, String)> {
+/// Everything wrong with a draft, as far as that can be told without looking who is there.
+pub fn check(draft: &Draft) -> Violations {
+    checked(draft).err().unwrap_or_default()
+}
+
+fn checked(draft: &Draft) -> Result<(UserName, String), Violations> {
     let mut wrong = Violations::default();
     let name = UserName::parse(&draft.name);
     if let Err(why) = &name {
         wrong.add("/name", format!("The name {why}."), Some(&draft.name));
     }
     let display = display_name(&draft.display_name, &mut wrong);
-    wrong.into_result(())?;
-    let name = name.map_err(|why| Error::field("/name", why, Some(&draft.name)))?;
-    let display = if display.is_empty() {
-        name.to_string()
-    } else {
-        display
-    };
-    Ok((name, display))
+    match name {
+        Ok(name) if wrong.is_empty() => {
+            let display = if display.is_empty() {
+                name.to_string()
+            } else {
+                display
+            };
+            Ok((name, display))
+        }
+        _ => Err(wrong),
+    }
 }
 
 fn display_name(text: &str, wrong: &mut Violations) -> String {
@@ -385,8 +393,7 @@ pub async fn set_suspended(
     name: &str,
     suspended: bool,
 ) -> Result<()> {
-    let name = UserName::parse(name)
-        .map_err(|why| Error::field("/name", format!("The name {why}."), Some(name)))?;
+    let name = UserName::parse(name).map_err(|_| Error::NotFound("user"))?;
     let user = portal
         .store
         .find_user_by_name(&name)

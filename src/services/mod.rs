@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod logs;
 pub mod projects;
 pub mod seed;
+pub mod site;
 
 pub use error::{Error, Result};
 

@@ -7,6 +7,8 @@ mod pretended_spark;
 
 #[macro_use]
 mod house;
+mod account;
+mod admin;
 mod problems;
 mod sign_in;
 mod tokens;

@@ -2,6 +2,7 @@
 mod account;
 pub mod files;
 pub mod idempotency;
+mod admin;
 pub mod input;
 mod job_logs;
 mod jobs;
@@ -20,6 +21,7 @@ use utoipa::{
 pub fn routes() -> Vec<Route> {
     let mut all = site::routes();
     all.extend(account::routes());
+    all.extend(admin::routes());
     all.extend(jobs::routes());
     all.extend(job_logs::routes());
     all.extend(projects::routes());

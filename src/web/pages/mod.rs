@@ -2,6 +2,7 @@
 mod account;
 pub mod project_frame;
 mod projects;
+mod admin;
 mod sign_in;
 
 use super::routes::Route;
@@ -10,5 +11,6 @@ pub fn routes() -> Vec<Route> {
     let mut all = sign_in::routes();
     all.extend(account::routes());
     all.extend(projects::routes());
+    all.extend(admin::routes());
     all
 }

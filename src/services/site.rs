@@ -1,0 +1,112 @@
+//! The installation itself: its health for its administrators, its queues, who uses it and what was done.
+use super::{Error, Portal, Result, error::denied};
+use crate::{
+    cluster::CheckUp,
+    domain::{
+        access::{Actor, Permitted, Site},
+        ids::AuditId,
+        names::{ClusterName, UserName},
+        user::User,
+    },
+    store::{AuditEntry, Queue},
+};
+use std::time::Duration;
+
+/// What an administrator sees first.
+pub struct Overview {
+    /// The portal's version.
+    pub version: &'static str,
+    pub database: &'static str,
+    pub rules_version: String,
+    /// Jobs on this machine run as the portal's own user, so that whoever submits one can read what the portal keeps.
+    pub jobs_run_as_portal: bool,
+    pub users: i64,
+    pub clusters: Vec<ClusterHealth>,
+    pub queues: Vec<Queue>,
+}
+
+/// One cluster's check-up.
+pub struct ClusterHealth {
+    pub name: ClusterName,
+    pub check_up: CheckUp,
+}
+
+/// Leave to administer, as the services that need it ask for it.
+pub fn permit(actor: &Actor) -> Result<Permitted<Site>> {
+    actor.administers().map_err(denied("page"))
+}
+
+pub async fn overview(portal: &Portal, actor: &Actor) -> Result<Overview> {
+    permit(actor)?;
+    let local = &portal.config.local;
+    Ok(Overview {
+        version: env!("CARGO_PKG_VERSION"),
+        database: if portal.store.is_postgres() {
+            "PostgreSQL"
+        } else {
+            "SQLite"
+        },
+        rules_version: portal.rules.now().version().to_owned(),
+        jobs_run_as_portal: local.enabled && local.run_as.is_none(),
+        users: portal.store.count_users().await?,
+        clusters: list_clusters(portal, actor).await?,
+        queues: portal.store.list_queues().await?,
+    })
+}
+
+/// Every cluster with its check-up; one that does not answer within two seconds is unhealthy here.
+pub async fn list_clusters(portal: &Portal, actor: &Actor) -> Result<Vec<ClusterHealth>> {
+    permit(actor)?;
+    let looks = portal.clusters.iter().map(|cluster| async {
+        let wait = Duration::from_secs(2);
+        let check_up = tokio::time::timeout(wait, cluster.check_up()).await;
+        ClusterHealth {
+            name: cluster.name().clone(),
+            check_up: check_up.unwrap_or_else(|_| CheckUp {
+                healthy: Err(
+                    "It did not answer within 2 s; load the page again in a moment.".into(),
+                ),
+                findings: Vec::new(),
+            }),
+        }
+    });
+    Ok(futures::future::join_all(looks).await)
+}
+
+/// The queues, for everybody who is signed in.
+pub async fn list_queues(portal: &Portal) -> Result<Vec<Queue>> {
+    Ok(portal.store.list_queues().await?)
+}
+
+/// The users after a name, in order of names.
+pub async fn list_users(
+    portal: &Portal,
+    actor: &Actor,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<User>> {
+    permit(actor)?;
+    Ok(portal.store.list_users(after, limit).await?)
+}
+
+pub async fn find_user(portal: &Portal, actor: &Actor, name: &str) -> Result<User> {
+    permit(actor)?;
+    let missing = || Error::NotFound("user");
+    let name = UserName::parse(name).map_err(|_| missing())?;
+    portal
+        .store
+        .find_user_by_name(&name)
+        .await?
+        .ok_or_else(missing)
+}
+
+/// What was done before an entry, the newest first.
+pub async fn list_audit(
+    portal: &Portal,
+    actor: &Actor,
+    before: Option<AuditId>,
+    limit: u32,
+) -> Result<Vec<AuditEntry>> {
+    permit(actor)?;
+    Ok(portal.store.list_audit(before, limit).await?)
+}
