@@ -9,6 +9,8 @@
 //! | [`domain`] | the words of the portal as types; no I/O |
 //! | [`cluster`] | where jobs run: this machine, Kubernetes |
 //! | [`config`] | settings, one file per section |
+//! | [`server`] | wiring |
+//! | [`telemetry`] | what the portal writes about itself |
 //! | [`store`] | the only SQL |
 //! | [`storage`] | where bytes lie: files, code copies, logs |
 //! | [`manifest`] | a job and its placement into the object that a cluster is given |
@@ -23,5 +25,6 @@ pub mod server;
 pub mod services;
 pub mod storage;
 pub mod store;
+pub mod telemetry;
 pub mod validate;
 pub mod web;

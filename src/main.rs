@@ -3,8 +3,8 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use tourmaline::{
-    config::{self, Config, LogFormat},
-    server,
+    config::{self, Config},
+    server, telemetry,
 };
 
 mod admin;
@@ -94,7 +94,7 @@ fn run() -> anyhow::Result<ExitCode> {
                 let wrong = config.validate();
                 anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
             }
-            log_to_stderr(config.server.log_format);
+            telemetry::init(config.server.log_format);
             runtime()?.block_on(server::serve(config, &data))?;
         }
         Command::Migrate { settings } => {
@@ -125,16 +125,4 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TOURMALINE_LOG")
-        .unwrap_or_else(|_| "info,sqlx=warn".into());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.init(),
-    }
 }

@@ -7,7 +7,7 @@ use crate::{
         access::Permitted,
         job::{Attempt, AttemptPhase},
     },
-    services::{self, Portal, logs},
+    services::{self, Portal, attempts, logs},
     store::{Lease, LogStream},
 };
 use bytes::Bytes;
@@ -27,7 +27,7 @@ impl Worker for LogArchiver {
                     continue;
                 }
                 if let Err(error) = keep(portal, lease, cluster, &attempt).await {
-                    tracing::warn!(job = %attempt.job, attempt = attempt.number, error = ?error, "a log was not kept; the next tick tries again");
+                    not_kept(portal, lease, &attempt, &error).await;
                 }
             }
         }
@@ -40,6 +40,19 @@ impl Worker for LogArchiver {
             }
         }
         Ok(())
+    }
+}
+
+/// The job's page says why it has not ended yet; the next tick tries again.
+async fn not_kept(portal: &Portal, lease: &Lease, attempt: &Attempt, error: &services::Error) {
+    tracing::warn!(job = %attempt.job, attempt = attempt.number, ?error, "a log was not kept");
+    if let Ok(Some(place)) = portal.store.find_job(attempt.job).await {
+        let why = format!(
+            "Its log cannot be kept at present, and it ends only with its log kept. {error}"
+        );
+        if let Err(error) = attempts::waits(portal, lease, &place.job, &why).await {
+            tracing::debug!(?error, "nor could that be written down");
+        }
     }
 }
 

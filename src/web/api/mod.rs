@@ -1,8 +1,8 @@
 //! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
 mod account;
+mod admin;
 pub mod files;
 pub mod idempotency;
-mod admin;
 pub mod input;
 mod job_logs;
 mod jobs;

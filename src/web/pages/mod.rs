@@ -1,8 +1,8 @@
 //! HTML: the form, the page structs and the handlers of a page are in one file.
 mod account;
+mod admin;
 pub mod project_frame;
 mod projects;
-mod admin;
 mod sign_in;
 
 use super::routes::Route;
