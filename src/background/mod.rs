@@ -4,6 +4,7 @@ mod dispatcher;
 mod janitor;
 mod log_archiver;
 mod monitor;
+mod tasks;
 
 use crate::{services::Portal, store::Lease};
 use std::time::Duration;
@@ -38,6 +39,11 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
     ));
     tasks.spawn(run(
         log_archiver::LogArchiver(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        self::tasks::Tasks(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));

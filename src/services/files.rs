@@ -1,9 +1,9 @@
 //! A project's files: what people upload, and below `jobs/` what jobs wrote. Bytes stream through; none are kept here.
-use super::{Error, Portal, Result};
+use super::{Error, Portal, Result, tasks::Work};
 use crate::{
     domain::{
         access::{Action, Actor},
-        ids::ProjectId,
+        ids::{ProjectId, TaskId},
         names::FilePath,
         quantity::human_bytes,
     },
@@ -11,7 +11,8 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use std::{io, time::Duration};
+use serde::{Deserialize, Serialize};
+use std::{fmt, io, time::Duration};
 
 /// Where jobs put what they write; nothing else is put there.
 pub const OUTPUTS: &str = "jobs";
@@ -33,6 +34,59 @@ pub enum Depth {
 pub enum Put {
     New,
     Replaced,
+}
+
+/// Moved at once; what is larger is moved by a task.
+const SMALL: u64 = 64 << 20;
+
+/// A file, or a folder with all that is in it. As text a folder ends with a slash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Target {
+    File(FilePath),
+    Folder(FilePath),
+}
+
+impl Target {
+    pub fn path(&self) -> &FilePath {
+        match self {
+            Self::File(path) | Self::Folder(path) => path,
+        }
+    }
+
+    pub fn is_folder(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.strip_suffix('/') {
+            Some(path) => FilePath::parse(path).map(Self::Folder),
+            None => FilePath::parse(&text).map(Self::File),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slash = if self.is_folder() { "/" } else { "" };
+        write!(f, "{}{slash}", self.path())
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+/// Whether something is done already or goes on as a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    Done,
+    Task(TaskId),
 }
 
 /// A path for people to put something at, or what is wrong with it.
@@ -187,4 +241,255 @@ pub async fn delete(
     let key = keys::project_file(project, path);
     portal.storage.head(&key).await?;
     Ok(portal.storage.delete(&key).await?)
+}
+
+/// What stands at a path, if anything does.
+async fn standing(portal: &Portal, project: ProjectId, path: &FilePath) -> Result<Option<Target>> {
+    match portal
+        .storage
+        .head(&keys::project_file(project, path))
+        .await
+    {
+        Ok(_) => return Ok(Some(Target::File(path.clone()))),
+        // A folder in the place of a file is no file.
+        Err(storage::Error::NotFound | storage::Error::Conflict(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let prefix = keys::files_prefix(project, Some(path));
+    let folder = portal.storage.folder_exists(&prefix).await?;
+    Ok(folder.then(|| Target::Folder(path.clone())))
+}
+
+/// What stands at a path, for those who may see it.
+pub async fn locate(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    path: &FilePath,
+) -> Result<Target> {
+    portal.open_project(actor, project, Action::See).await?;
+    standing(portal, project, path)
+        .await?
+        .ok_or(Error::NotFound("file"))
+}
+
+/// An empty folder, which stays until it is deleted.
+pub async fn make_folder(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    path: &str,
+) -> Result<FilePath> {
+    portal
+        .open_project(actor, project, Action::EditFiles)
+        .await?;
+    let path = target("/path", path)?;
+    must_be_free(portal, project, "/path", &path).await?;
+    let prefix = keys::files_prefix(project, Some(&path));
+    portal.storage.make_folder(&prefix).await?;
+    Ok(path)
+}
+
+async fn must_be_free(
+    portal: &Portal,
+    project: ProjectId,
+    field: &str,
+    path: &FilePath,
+) -> Result<()> {
+    let Some(there) = standing(portal, project, path).await? else {
+        return Ok(());
+    };
+    let what = if there.is_folder() { "folder" } else { "file" };
+    Err(Error::field(
+        field,
+        format!("There is a {what} `{path}` already. Choose another name."),
+        Some(path.as_str()),
+    ))
+}
+
+/// Gives a file or a folder another path.
+pub async fn move_to(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    from: &FilePath,
+    to: &str,
+) -> Result<Started> {
+    portal
+        .open_project(actor, project, Action::EditFiles)
+        .await?;
+    let from = standing(portal, project, from)
+        .await?
+        .ok_or(Error::NotFound("file"))?;
+    let to = target("/to", to.trim_end_matches('/'))?;
+    if from.is_folder() && to.is_within(from.path()) {
+        let why = "A folder cannot be moved into itself.";
+        return Err(Error::field("/to", why, Some(to.as_str())));
+    }
+    if to.is_within(from.path()) {
+        let why = "Give another path than it has.";
+        return Err(Error::field("/to", why, Some(to.as_str())));
+    }
+    must_be_free(portal, project, "/to", &to).await?;
+    if let Target::File(path) = &from {
+        let (old, new) = (
+            keys::project_file(project, path),
+            keys::project_file(project, &to),
+        );
+        if portal.storage.head(&old).await?.size <= SMALL {
+            portal.storage.copy(&old, &new).await?;
+            portal.storage.delete(&old).await?;
+            return Ok(Started::Done);
+        }
+    }
+    let title = format!("Move {from} to {to}");
+    start(portal, actor, project, title, &Work::MoveFiles { from, to }).await
+}
+
+/// Deletes files and folders; a single file at once, all else by a task.
+pub async fn delete_all(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    targets: Vec<Target>,
+) -> Result<Started> {
+    portal
+        .open_project(actor, project, Action::EditFiles)
+        .await?;
+    let title = match &targets[..] {
+        [] => return Ok(Started::Done),
+        [Target::File(path)] => {
+            delete(portal, actor, project, path).await?;
+            return Ok(Started::Done);
+        }
+        [one] => format!("Delete {one}"),
+        [first, others @ ..] => format!("Delete {first} and {} more", others.len()),
+    };
+    start(
+        portal,
+        actor,
+        project,
+        title,
+        &Work::DeleteFiles { targets },
+    )
+    .await
+}
+
+async fn start(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    title: String,
+    work: &Work,
+) -> Result<Started> {
+    let task = work.task(portal, actor, project, title)?;
+    let mut tx = portal.store.begin().await?;
+    tx.insert_task(&task).await?;
+    tx.commit().await?;
+    Ok(Started::Task(task.id))
+}
+
+/// What a page can show of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preview {
+    /// Its beginning, and whether there is more.
+    Text {
+        text: String,
+        cut: bool,
+    },
+    Picture,
+    /// Neither text nor a picture that is safe to show.
+    Nothing,
+}
+
+/// How much text a preview shows, in bytes.
+const PREVIEW: usize = 64 << 10;
+
+pub async fn preview(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    path: &FilePath,
+) -> Result<(ObjectInfo, Preview)> {
+    portal.open_project(actor, project, Action::See).await?;
+    let key = keys::project_file(project, path);
+    let info = portal.storage.head(&key).await?;
+    let head = portal.storage.read(&key, 0, PREVIEW).await?;
+    Ok((
+        info.clone(),
+        preview_of(&head, info.size > head.len() as u64),
+    ))
+}
+
+fn preview_of(head: &[u8], cut: bool) -> Preview {
+    let picture = head.starts_with(b"\x89PNG\r\n\x1a\n")
+        || head.starts_with(b"\xff\xd8\xff")
+        || head.starts_with(b"GIF8")
+        || (head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP"));
+    if picture {
+        return Preview::Picture;
+    }
+    let whole = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The cut may go through a character.
+        Err(error) if cut && error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return Preview::Nothing,
+    };
+    if whole
+        .contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b'))
+    {
+        return Preview::Nothing;
+    }
+    Preview::Text {
+        text: whole.to_owned(),
+        cut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_among_outputs() {
+        assert!(target("/path", "data/jobs/x").is_ok());
+        for bad in ["jobs", "jobs/x/1", "", "/a", "a/", "a//b", "../a", "a\0"] {
+            assert!(target("/path", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_ends_with_a_slash() {
+        for text in ["a/b", "a/b/"] {
+            let target = Target::try_from(text.to_owned()).unwrap();
+            assert_eq!(target.is_folder(), text.ends_with('/'));
+            assert_eq!(target.to_string(), text);
+        }
+        assert!(Target::try_from("a//".to_owned()).is_err());
+    }
+
+    #[test]
+    fn text_and_safe_pictures_are_shown() {
+        let text = |text: &str, cut| Preview::Text {
+            text: text.into(),
+            cut,
+        };
+        assert_eq!(
+            preview_of("a\tü\r\n".as_bytes(), false),
+            text("a\tü\r\n", false)
+        );
+        assert_eq!(preview_of(&"aü".as_bytes()[..2], true), text("a", true));
+        assert_eq!(preview_of(&"aü".as_bytes()[..2], false), Preview::Nothing);
+        assert_eq!(preview_of(b"", false), text("", false));
+        assert_eq!(preview_of(b"a\0b", false), Preview::Nothing);
+        assert_eq!(
+            preview_of(b"\x89PNG\r\n\x1a\n....", false),
+            Preview::Picture
+        );
+        assert_eq!(preview_of(b"RIFF....WEBPVP8", false), Preview::Picture);
+        assert_eq!(preview_of(b"<svg xmlns=", true), text("<svg xmlns=", true));
+    }
 }

@@ -10,6 +10,8 @@ pub mod logs;
 pub mod projects;
 pub mod seed;
 pub mod site;
+pub mod tasks;
+pub mod zip;
 
 pub use error::{Error, Result};
 

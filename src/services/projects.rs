@@ -3,6 +3,7 @@ use super::{
     Error, Portal, Result,
     error::denied,
     idempotency::{Key, Made},
+    tasks::Work,
 };
 use crate::{
     domain::{
@@ -15,7 +16,7 @@ use crate::{
         violation::Violations,
     },
     storage::{self, keys},
-    store::{self, Membership, NewTask},
+    store::{self, Membership},
 };
 
 /// What somebody types about a project.
@@ -267,15 +268,8 @@ pub async fn delete(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Tas
     if live > 0 {
         return Err(busy(live));
     }
-    let task = NewTask {
-        id: TaskId::new(),
-        kind: "delete_project",
-        title: format!("Delete the project “{}”", membership.project.name),
-        project: Some(id),
-        user: actor.user.id,
-        input: "{}".into(),
-        created_at: now,
-    };
+    let title = format!("Delete the project “{}”", membership.project.name);
+    let task = Work::DeleteProject.task(portal, actor, id, title)?;
     let mut tx = portal.store.begin().await?;
     tx.begin_deleting_project(&permit, now)
         .await

@@ -1,14 +1,20 @@
 //! A project's files as bytes and lists.
 use super::{
     List,
-    input::{PAGING, Paging},
+    input::{Fields, PAGING, Paging},
     openapi::doc,
+    tasks,
 };
 use crate::{
-    domain::{access::Action, ids::ProjectId, names::FilePath},
+    domain::{
+        access::Action,
+        ids::{ProjectId, TaskId},
+        names::FilePath,
+    },
     services::{
         Error,
-        files::{self, Depth, Put},
+        files::{self, Depth, Put, Started, Target},
+        zip,
     },
     storage::{self, Entry},
     web::{
@@ -16,7 +22,7 @@ use crate::{
         answer::Answer,
         conditions, download,
         error::Result,
-        extract::{Path, Query, Who},
+        extract::{Path, Query, Structured, Who},
     },
 };
 use axum::{
@@ -88,8 +94,42 @@ pub fn routes() -> Vec<Route> {
             ONE,
             edit,
             delete,
-            doc("Delete a file").empty(204, "Deleted"),
+            doc("Delete a file, or a folder with all that is in it")
+                .empty(204, "Deleted")
+                .empty(202, "A task deletes it; Location is the task"),
         ),
+        Route::api(
+            Method::POST,
+            "/api/v1/projects/{project}/folders",
+            edit,
+            make_folder,
+            doc("Make a folder, which stays until it is deleted")
+                .structured::<NewFolder>()
+                .json::<File>(201, "New"),
+        ),
+        Route::api(
+            Method::POST,
+            "/api/v1/projects/{project}/moves",
+            edit,
+            move_to,
+            doc("Give a file or folder another path")
+                .structured::<Move>()
+                .empty(204, "Moved")
+                .empty(202, "A task moves it; Location is the task"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/projects/{project}/zip",
+            see,
+            zip_chosen,
+            doc("Several files and folders as one zip")
+                .query(&[(
+                    "path",
+                    "A file, or a folder with a slash at its end; may be repeated",
+                )])
+                .raw(200, "The zip, made while it is sent", "application/zip"),
+        )
+        .kind(Kind::ApiStream),
     ]
 }
 
@@ -251,10 +291,88 @@ async fn delete(
     Who(actor): Who,
     Path((project, path)): Path<(ProjectId, String)>,
     headers: HeaderMap,
-) -> Result<StatusCode> {
+) -> Result<Response> {
     let path = files::existing(&path)?;
-    let info = files::find(&app.portal, &actor, project, &path).await?;
-    conditions::if_match(&headers, info.as_ref().map(|info| info.etag.as_str()))?;
-    files::delete(&app.portal, &actor, project, &path).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let target = files::locate(&app.portal, &actor, project, &path).await?;
+    if !target.is_folder() {
+        let info = files::find(&app.portal, &actor, project, &path).await?;
+        conditions::if_match(&headers, info.as_ref().map(|info| info.etag.as_str()))?;
+    }
+    let started = files::delete_all(&app.portal, &actor, project, vec![target]).await?;
+    Ok(match started {
+        Started::Done => StatusCode::NO_CONTENT.into_response(),
+        Started::Task(task) => goes_on(task),
+    })
+}
+
+fn goes_on(task: TaskId) -> Response {
+    let location = [(header::LOCATION, tasks::address(task))];
+    (StatusCode::ACCEPTED, location).into_response()
+}
+
+/// A folder to make.
+#[derive(Serialize, utoipa::ToSchema)]
+struct NewFolder {
+    path: String,
+}
+
+async fn make_folder(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(project): Path<ProjectId>,
+    Structured(body): Structured,
+) -> Result<Response> {
+    let mut fields = Fields::of(body);
+    let path = fields.text("path");
+    fields.finish()?;
+    let path = files::make_folder(&app.portal, &actor, project, &path).await?;
+    let file = File {
+        path: path.to_string(),
+        kind: "folder",
+        size: 0,
+        modified: None,
+    };
+    Ok((StatusCode::CREATED, Answer(file)).into_response())
+}
+
+/// What gets another path.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Move {
+    /// A file or a folder.
+    from: String,
+    /// Its new path.
+    to: String,
+}
+
+async fn move_to(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(project): Path<ProjectId>,
+    Structured(body): Structured,
+) -> Result<Response> {
+    let mut fields = Fields::of(body);
+    let (from, to) = (fields.text("from"), fields.text("to"));
+    fields.finish()?;
+    let from = files::existing(from.trim_end_matches('/'))?;
+    Ok(
+        match files::move_to(&app.portal, &actor, project, &from, &to).await? {
+            Started::Done => StatusCode::NO_CONTENT.into_response(),
+            Started::Task(task) => goes_on(task),
+        },
+    )
+}
+
+async fn zip_chosen(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(project): Path<ProjectId>,
+    Query(fields): Query<Vec<(String, String)>>,
+) -> Result<Response> {
+    let chosen = fields.into_iter().filter(|(name, _)| name == "path");
+    let targets = chosen
+        .map(|(_, path)| Target::try_from(path).map_err(|_| Error::NotFound("file")))
+        .collect::<Result<_, _>>()?;
+    let bytes = zip::zip(&app.portal, &actor, project, None, targets).await?;
+    let headers = download::headers("files.zip", "application/zip");
+    Ok((headers, Body::from_stream(bytes)).into_response())
 }

@@ -10,6 +10,7 @@ pub mod openapi;
 mod projects;
 pub mod query;
 mod site;
+pub mod tasks;
 
 use super::routes::Route;
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(job_logs::routes());
     all.extend(projects::routes());
     all.extend(files::routes());
+    all.extend(tasks::routes());
     all
 }
 

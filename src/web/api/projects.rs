@@ -293,7 +293,7 @@ async fn delete(
     let (membership, _) = app.portal.open_project(&actor, id, Action::Manage).await?;
     conditions::if_match(&headers, Some(&membership.project.version.to_string()))?;
     let task = projects::delete(&app.portal, &actor, id).await?;
-    let location = [(header::LOCATION, format!("/api/v1/tasks/{task}"))];
+    let location = [(header::LOCATION, super::tasks::address(task))];
     Ok((StatusCode::ACCEPTED, location).into_response())
 }
 

@@ -1,9 +1,11 @@
 //! HTML: the form, the page structs and the handlers of a page are in one file.
 mod account;
 mod admin;
+mod files;
 pub mod project_frame;
 mod projects;
 mod sign_in;
+mod tasks;
 
 use super::routes::Route;
 
@@ -12,5 +14,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(account::routes());
     all.extend(projects::routes());
     all.extend(admin::routes());
+    all.extend(files::routes());
+    all.extend(tasks::routes());
     all
 }
