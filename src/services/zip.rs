@@ -52,6 +52,7 @@ pub async fn zip(
         storage: portal.storage.clone(),
         project,
         folder,
+        now: portal.clock.now(),
     };
     let packed = tokio::spawn(packing.pack(writer, targets));
     // The writer's fate is known once its bytes are read.
@@ -72,6 +73,8 @@ struct Packing {
     storage: Storage,
     project: ProjectId,
     folder: Option<FilePath>,
+    /// The time of folders, which have none of their own.
+    now: Timestamp,
 }
 
 type Writer = ZipFileWriter<DuplexStream>;
@@ -106,7 +109,8 @@ impl Packing {
                     Kind::File => self.file(zip, &path).await?,
                     Kind::Folder => {
                         let name = format!("{}/", self.name(&path));
-                        let entry = ZipEntryBuilder::new(name.into(), Compression::Stored);
+                        let entry = ZipEntryBuilder::new(name.into(), Compression::Stored)
+                            .last_modification_date(dos_time(self.now));
                         zip.write_entry_whole(entry, &[]).await?;
                     }
                 }
