@@ -83,7 +83,7 @@ pub struct Place {
 }
 
 #[derive(sqlx::FromRow)]
-struct PlaceRow {
+pub(super) struct PlaceRow {
     #[sqlx(flatten)]
     job: Row,
     user_name: String,

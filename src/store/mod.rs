@@ -10,6 +10,7 @@ mod idempotency;
 mod installation;
 mod jobs;
 mod leases;
+mod live_jobs;
 mod logs;
 mod projects;
 mod queues;

@@ -1,5 +1,5 @@
 //! The account pages, and the API for one's own tokens and sessions.
-use crate::house::{HOUR, PASSWORD, Portal};
+use crate::house::{HOUR, PASSWORD};
 use serde_json::json;
 
 on_both! {

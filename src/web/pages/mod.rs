@@ -4,6 +4,11 @@ mod admin;
 mod files;
 pub mod project_frame;
 mod projects;
+mod home;
+mod job_line;
+pub mod project_frame;
+mod projects;
+mod search;
 mod sign_in;
 mod tasks;
 
@@ -16,5 +21,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(admin::routes());
     all.extend(files::routes());
     all.extend(tasks::routes());
+    all.extend(home::routes());
+    all.extend(search::routes());
     all
 }

@@ -1,0 +1,73 @@
+//! What one sees first, and the example that shows how a job goes.
+use super::job_line::JobLine;
+use crate::{
+    domain::project::Role,
+    services::{example, home},
+    store::Membership,
+    web::{
+        App, Right, Route,
+        error::Result,
+        extract::Who,
+        view::{View, redirect_with_notice},
+    },
+};
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{Html, Response},
+};
+
+/// Projects shown; the list of projects has the rest.
+const PROJECTS: usize = 12;
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/", Right::User, show),
+        Route::action("/example", Right::User, run_example),
+    ]
+}
+
+#[derive(Template)]
+#[template(path = "home/show.html")]
+struct ShowPage {
+    view: View,
+    is_new: bool,
+    live: Vec<JobLine>,
+    recent: Vec<JobLine>,
+    projects: Vec<Membership>,
+    more_projects: usize,
+}
+
+impl ShowPage {
+    fn has_no_job(&self) -> bool {
+        self.live.is_empty() && self.recent.is_empty()
+    }
+}
+
+fn role(of: &Membership) -> &'static str {
+    of.role.map_or("", Role::as_str)
+}
+
+async fn show(State(app): State<App>, view: View, Who(actor): Who) -> Result<Html<String>> {
+    let mut home = home::look(&app.portal, &actor).await?;
+    let is_new = home.is_new();
+    let more_projects = home.projects.len().saturating_sub(PROJECTS);
+    home.projects.truncate(PROJECTS);
+    let page = ShowPage {
+        view,
+        is_new,
+        live: home.live.into_iter().map(JobLine::from).collect(),
+        recent: home.recent.into_iter().map(JobLine::from).collect(),
+        projects: home.projects,
+        more_projects,
+    };
+    Ok(Html(page.render()?))
+}
+
+async fn run_example(State(app): State<App>, Who(actor): Who) -> Result<Response> {
+    let job = example::run(&app.portal, &actor).await?;
+    Ok(redirect_with_notice(
+        &format!("/jobs/{job}"),
+        "This is the example, in a project of its own. Watch how it goes; its program and its text are among the project's files.",
+    ))
+}
