@@ -9,6 +9,7 @@ mod pretended_spark;
 mod house;
 mod account;
 mod admin;
+mod home;
 mod problems;
 mod sign_in;
 mod tokens;

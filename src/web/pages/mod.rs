@@ -2,8 +2,6 @@
 mod account;
 mod admin;
 mod files;
-pub mod project_frame;
-mod projects;
 mod home;
 mod job_line;
 pub mod project_frame;

@@ -1,7 +1,8 @@
 //! One field that looks everywhere.
-use super::job_line::JobLine;
+use super::{files::escaped, job_line::JobLine};
 use crate::{
     services::search::{self, Found, FoundFile},
+    storage::Kind,
     web::{
         App, Right, Route,
         error::Result,
@@ -11,26 +12,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{extract::State, response::Html};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
-
-/// What may not stand as it is in a path of an address.
-const IN_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}')
-    .add(b'[')
-    .add(b']')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'|');
 
 pub fn routes() -> Vec<Route> {
     vec![Route::page("/search", Right::User, show)]
@@ -52,8 +34,7 @@ impl ShowPage {
     }
 
     fn all_jobs(&self) -> String {
-        let text = utf8_percent_encode(&self.text, percent_encoding::NON_ALPHANUMERIC);
-        format!("/jobs?q={text}")
+        format!("/jobs?q={}", escaped(&self.text))
     }
 
     /// The projects that were not looked through to the end, in one sentence.
@@ -72,12 +53,13 @@ impl ShowPage {
     }
 }
 
-/// A file's folder in the pages of files, where it stands among others.
-fn folder(file: &FoundFile) -> String {
-    let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let parent = utf8_percent_encode(parent, IN_PATH);
-    let slash = if file.path.contains('/') { "/" } else { "" };
-    format!("/projects/{}/files{slash}{parent}", file.project.id)
+/// A file's own page, or a folder's.
+fn address(file: &FoundFile) -> String {
+    let (project, path) = (file.project.id, escaped(&file.path));
+    match file.kind {
+        Kind::File => format!("/projects/{project}/files/view/{path}"),
+        Kind::Folder => format!("/projects/{project}/files?folder={path}"),
+    }
 }
 
 #[derive(Deserialize, Default)]
