@@ -73,6 +73,24 @@ fn lock_data(data: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// The data folder's own id, made at its first use. A link appears whole or not at all, and to one maker alone.
+fn replica_id(data: &Path) -> anyhow::Result<String> {
+    let path = data.join("replica");
+    if !path.exists() {
+        let fresh = uuid::Uuid::new_v4().to_string();
+        let draft = data.join(format!("replica.{fresh}"));
+        std::fs::write(&draft, &fresh)?;
+        let linked = std::fs::hard_link(&draft, &path);
+        std::fs::remove_file(&draft)?;
+        if let Err(error) = linked
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(std::fs::read_to_string(&path)?)
+}
+
 /// Connects to the database that the settings name, its schema up to date.
 pub async fn open_store(config: &Config, data: &Path) -> anyhow::Result<Store> {
     let target = match &config.database.url {
@@ -127,6 +145,7 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
         config: Arc::new(config),
         clock,
         data: Arc::new(data.to_owned()),
+        replica: replica_id(data).context("the data folder's id")?.into(),
     })
 }
 

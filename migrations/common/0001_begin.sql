@@ -160,10 +160,11 @@ CREATE TABLE log_streams (
     sha256 TEXT,
     archive_key TEXT,
     index_key TEXT,
+    parts_left BOOLEAN NOT NULL,
     PRIMARY KEY (job_id, attempt, stream),
     FOREIGN KEY (job_id, attempt) REFERENCES attempts (job_id, number) ON DELETE CASCADE
 );
-CREATE INDEX log_streams_open ON log_streams (job_id, attempt) WHERE archive_key IS NULL;
+CREATE INDEX log_streams_open ON log_streams (job_id, attempt) WHERE archive_key IS NULL OR parts_left;
 
 CREATE TABLE log_parts (
     job_id TEXT NOT NULL,
@@ -208,6 +209,7 @@ CREATE INDEX idempotency_age ON idempotency (created_at);
 CREATE TABLE leases (
     name TEXT PRIMARY KEY,
     holder TEXT NOT NULL,
+    place TEXT NOT NULL,
     number BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );

@@ -6,7 +6,10 @@ mod log_archiver;
 mod monitor;
 mod tasks;
 
-use crate::{services::Portal, store::Lease};
+use crate::{
+    services::Portal,
+    store::{Holder, Lease},
+};
 use std::time::Duration;
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -56,7 +59,10 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
 
 /// Ticks each period, and soon after something changed, until `stop`.
 pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationToken) {
-    let holder = uuid::Uuid::new_v4().to_string();
+    let holder = Holder {
+        place: portal.replica.to_string(),
+        process: uuid::Uuid::new_v4().to_string(),
+    };
     let mut changes = portal.store.changes().subscribe();
     let mut held: Option<(Lease, Instant)> = None;
     loop {

@@ -301,8 +301,25 @@ pub async fn keep(
     Ok(tx.commit().await?)
 }
 
-/// Merges a complete stream's parts into one archive.
+/// Merges a complete stream's parts into one archive, and then deletes them.
 pub async fn merge(
+    portal: &Portal,
+    lease: &crate::store::Lease,
+    row: &LogStream,
+    project: crate::domain::ids::ProjectId,
+) -> Result<()> {
+    if row.archive_key.is_none() {
+        archive(portal, lease, row, project).await?;
+    }
+    let parts = keys::log_parts_prefix(project, row.job, row.attempt, &row.stream);
+    while portal.storage.delete_some(&parts, 500).await? > 0 {}
+    let permit = crate::domain::access::Permitted::by_system(row.job, "the log archiver");
+    let mut tx = portal.store.begin_under(lease).await?;
+    tx.log_parts_gone(&permit, row.attempt, &row.stream).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn archive(
     portal: &Portal,
     lease: &crate::store::Lease,
     row: &LogStream,
@@ -337,8 +354,5 @@ pub async fn merge(
         &written.sha256,
     )
     .await?;
-    tx.commit().await?;
-    let parts = keys::log_parts_prefix(project, row.job, row.attempt, &row.stream);
-    while portal.storage.delete_some(&parts, 500).await? > 0 {}
-    Ok(())
+    Ok(tx.commit().await?)
 }

@@ -49,6 +49,8 @@ pub struct Portal {
     pub clock: Clock,
     /// The data folder.
     pub data: Arc<PathBuf>,
+    /// The data folder's own id: whoever serves it takes over the background work of whoever served it before.
+    pub replica: Arc<str>,
 }
 
 /// The operator's rules, which can change while the portal runs.

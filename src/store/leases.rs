@@ -6,8 +6,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub name: &'static str,
-    pub holder: String,
+    pub holder: Holder,
     pub number: i64,
+}
+
+/// Who asks for leases: a process, and the place it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The data folder's own id. One process serves it at a time, so that an earlier holder from there is dead.
+    pub place: String,
+    pub process: String,
 }
 
 /// The database's clock, in microseconds.
@@ -15,11 +23,11 @@ const SQLITE_NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 const PG_NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
 impl Store {
-    /// Takes the lease or makes it last longer; `None` where another holds it.
+    /// Takes the lease or makes it last longer; `None` where another place holds it.
     pub async fn acquire_lease(
         &self,
         name: &'static str,
-        holder: &str,
+        holder: &Holder,
         lasts: Duration,
     ) -> Result<Option<Lease>> {
         let mut tx = self.begin().await?;
@@ -29,17 +37,18 @@ impl Store {
         };
         // The number grows when the holder changes; the same holder keeps it.
         let sql = format!(
-            "INSERT INTO leases (name, holder, number, expires_at) VALUES ($1, $2, 1, {now} + $3) \
+            "INSERT INTO leases (name, holder, place, number, expires_at) VALUES ($1, $2, $3, 1, {now} + $4) \
              ON CONFLICT (name) DO UPDATE SET \
              number = CASE WHEN leases.holder = excluded.holder THEN leases.number ELSE leases.number + 1 END, \
-             holder = excluded.holder, expires_at = excluded.expires_at \
-             WHERE leases.holder = excluded.holder OR leases.expires_at < {now} RETURNING number"
+             holder = excluded.holder, place = excluded.place, expires_at = excluded.expires_at \
+             WHERE leases.place = excluded.place OR leases.expires_at < {now} RETURNING number"
         );
         let micros = i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX);
         let number: Option<i64> = within!(tx, |db| {
             sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
                 .bind(name)
-                .bind(holder)
+                .bind(&holder.process)
+                .bind(&holder.place)
                 .bind(micros)
                 .fetch_optional(db)
                 .await
@@ -47,7 +56,7 @@ impl Store {
         tx.commit().await?;
         Ok(number.map(|number| Lease {
             name,
-            holder: holder.to_owned(),
+            holder: holder.clone(),
             number,
         }))
     }
@@ -82,5 +91,44 @@ impl Store {
         } else {
             Err(Error::Stale("the lease"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::store::Target;
+
+    const LASTS: Duration = Duration::from_mins(1);
+
+    fn holder(place: &str, process: &str) -> Holder {
+        Holder {
+            place: place.into(),
+            process: process.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_goes_at_once_to_whoever_serves_the_same_place_and_to_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::connect(&Target::Sqlite(folder.path().join("db")))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let take = async |place, process| {
+            let holder = holder(place, process);
+            store.acquire_lease("work", &holder, LASTS).await.unwrap()
+        };
+        let first = take("here", "one").await.unwrap();
+        assert_eq!(take("here", "one").await.unwrap().number, first.number);
+        assert_eq!(take("there", "two").await, None);
+        let second = take("here", "restarted").await.unwrap();
+        assert!(second.number > first.number);
+        assert!(matches!(
+            store.begin_under(&first).await,
+            Err(Error::Stale(_))
+        ));
+        store.begin_under(&second).await.unwrap();
     }
 }

@@ -20,6 +20,8 @@ pub struct LogStream {
     pub sha256: Option<String>,
     pub archive_key: Option<String>,
     pub index_key: Option<String>,
+    /// The archive is read, and the objects of the parts still lie in the store.
+    pub parts_left: bool,
 }
 
 /// A stored run of bytes of a stream.
@@ -42,9 +44,10 @@ struct Row {
     sha256: Option<String>,
     archive_key: Option<String>,
     index_key: Option<String>,
+    parts_left: bool,
 }
 
-const COLUMNS: &str = "job_id, attempt, stream, size, kept_at, followed_until, complete, sha256, archive_key, index_key";
+const COLUMNS: &str = "job_id, attempt, stream, size, kept_at, followed_until, complete, sha256, archive_key, index_key, parts_left";
 
 impl TryFrom<Row> for LogStream {
     type Error = Error;
@@ -65,6 +68,7 @@ impl TryFrom<Row> for LogStream {
             sha256: row.sha256,
             archive_key: row.archive_key,
             index_key: row.index_key,
+            parts_left: row.parts_left,
         })
     }
 }
@@ -104,10 +108,10 @@ impl Store {
         row.map(LogStream::try_from).transpose()
     }
 
-    /// Streams that are complete and not yet merged into an archive.
+    /// Streams that are complete and not yet merged into an archive, or not to the end.
     pub async fn list_unmerged_streams(&self, limit: u32) -> Result<Vec<LogStream>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM log_streams WHERE archive_key IS NULL AND complete LIMIT $1"
+            "SELECT {COLUMNS} FROM log_streams WHERE (archive_key IS NULL OR parts_left) AND complete LIMIT $1"
         );
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
@@ -165,8 +169,8 @@ impl Tx {
     ) -> Result<()> {
         within!(self, |db| {
             sqlx::query(
-                "INSERT INTO log_streams (job_id, attempt, stream, size, kept_at, followed_until, complete) \
-                 VALUES ($1, $2, $3, 0, $4, 0, FALSE) ON CONFLICT (job_id, attempt, stream) DO NOTHING",
+                "INSERT INTO log_streams (job_id, attempt, stream, size, kept_at, followed_until, complete, parts_left) \
+                 VALUES ($1, $2, $3, 0, $4, 0, FALSE, FALSE) ON CONFLICT (job_id, attempt, stream) DO NOTHING",
             )
             .bind(job.scope().to_string())
             .bind(i64::from(attempt))
@@ -249,7 +253,8 @@ impl Tx {
         Ok(())
     }
 
-    /// From now on the archive is read; the rows of the parts go, their objects are the caller's to delete after the commit.
+    /// From now on the archive is read; the rows of the parts go, their objects are the caller's to delete after the commit
+    /// and then to be told to [`Tx::log_parts_gone`].
     pub async fn set_log_archive(
         &mut self,
         job: &Permitted<JobId>,
@@ -261,7 +266,7 @@ impl Tx {
     ) -> Result<()> {
         let rows = within!(self, |db| {
             sqlx::query(
-                "UPDATE log_streams SET archive_key = $4, index_key = $5, sha256 = $6 \
+                "UPDATE log_streams SET archive_key = $4, index_key = $5, sha256 = $6, parts_left = TRUE \
                  WHERE job_id = $1 AND attempt = $2 AND stream = $3 AND complete AND archive_key IS NULL",
             )
             .bind(job.scope().to_string())
@@ -279,6 +284,25 @@ impl Tx {
         }
         within!(self, |db| {
             sqlx::query("DELETE FROM log_parts WHERE job_id = $1 AND attempt = $2 AND stream = $3")
+                .bind(job.scope().to_string())
+                .bind(i64::from(attempt))
+                .bind(stream.as_str())
+                .execute(db)
+                .await
+                .map(|_| ())
+        })?;
+        Ok(())
+    }
+
+    /// The objects of a merged stream's parts are deleted.
+    pub async fn log_parts_gone(
+        &mut self,
+        job: &Permitted<JobId>,
+        attempt: u32,
+        stream: &StreamName,
+    ) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query("UPDATE log_streams SET parts_left = FALSE WHERE job_id = $1 AND attempt = $2 AND stream = $3")
                 .bind(job.scope().to_string())
                 .bind(i64::from(attempt))
                 .bind(stream.as_str())

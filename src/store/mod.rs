@@ -25,7 +25,7 @@ pub use changes::Changes;
 pub use connect::Target;
 pub use idempotency::Answered;
 pub use jobs::{JobFilter, NewJob, PhaseChange, Place};
-pub use leases::Lease;
+pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;
 pub use queues::{Queue, QueueState};
