@@ -2,13 +2,12 @@
 use super::Auth;
 use crate::{
     config::SignIn,
-    domain::{
-        access::{Permitted, Site},
-        names::UserName,
-        user::User,
-        violation::Violations,
+    domain::{access::Actor, names::UserName, user::User, violation::Violations},
+    services::{
+        Error, Portal, Result, accounts,
+        idempotency::{Key, Made},
+        site,
     },
-    services::{Error, Portal, Result, accounts},
 };
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -35,6 +34,13 @@ pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations
     {
         wrong.add(field, "Do not use your name as the password.", None);
     }
+    wrong
+}
+
+/// Everything that is wrong with a new account's name and first password.
+pub fn problems(draft: &accounts::Draft, password: &SecretString) -> Violations {
+    let mut wrong = accounts::check(draft);
+    wrong.extend(check_new("/password", password, &draft.name));
     wrong
 }
 
@@ -113,15 +119,15 @@ impl Auth {
     pub async fn create_user(
         &self,
         portal: &Portal,
-        site: &Permitted<Site>,
+        actor: &Actor,
         draft: &accounts::Draft,
         password: SecretString,
-    ) -> Result<User> {
-        let mut wrong = accounts::check(draft);
-        wrong.extend(check_new("/password", &password, &draft.name));
-        wrong.into_result(())?;
+        key: Option<&Key>,
+    ) -> Result<Made<User>> {
+        site::permit(actor)?;
+        problems(draft, &password).into_result(())?;
         let hash = self.hash(portal, password).await?;
-        accounts::create(portal, site, draft, &hash).await
+        accounts::create_once(portal, actor, draft, &hash, key).await
     }
 
     /// The hash to keep of a new password.

@@ -5,7 +5,10 @@ use crate::{
         access::{Actor, Permitted},
         user::Token,
     },
-    services::{Error, Portal, Result, accounts},
+    services::{
+        Error, Portal, Result, accounts,
+        idempotency::{Key, Made},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,11 +22,27 @@ impl Auth {
         scope: &str,
         expires_in_days: &str,
     ) -> Result<(Token, SecretString)> {
+        let draft = accounts::TokenDraft {
+            name: name.to_owned(),
+            scope: scope.to_owned(),
+            expires_in_days: expires_in_days.to_owned(),
+        };
+        let (made, secret) = self.create_token_once(portal, actor, &draft, None).await?;
+        Ok((made.into_inner(), secret))
+    }
+
+    /// The same with a key against doing it twice. The secret is the token's only where it is new.
+    pub async fn create_token_once(
+        &self,
+        portal: &Portal,
+        actor: &Actor,
+        draft: &accounts::TokenDraft,
+        key: Option<&Key>,
+    ) -> Result<(Made<Token>, SecretString)> {
         let secret = secret::new("tml_")?;
         let hash = secret::hash(secret.expose_secret());
-        let token =
-            accounts::create_token(portal, actor, name, scope, expires_in_days, hash).await?;
-        Ok((token, secret))
+        let made = accounts::create_token(portal, actor, draft, hash, key).await?;
+        Ok((made, secret))
     }
 
     /// Whose token this is; `None` where it is none, has expired or was revoked.

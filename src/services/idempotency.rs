@@ -92,6 +92,37 @@ impl Key {
     }
 }
 
+/// What came of a key in the transaction that would make the thing.
+pub enum Claim<T> {
+    /// Nobody was before: go on in this transaction.
+    Free(Tx),
+    Before(T),
+}
+
+/// Takes the key, where there is one, before anything is made. What is not committed leaves the key free.
+pub async fn claim<T: std::str::FromStr>(
+    key: Option<&Key>,
+    portal: &Portal,
+    mut tx: Tx,
+    actor: &Actor,
+    resource: &str,
+) -> Result<Claim<T>> {
+    let Some(key) = key else {
+        return Ok(Claim::Free(tx));
+    };
+    match key.take(portal, &mut tx, actor, resource).await {
+        Ok(()) => Ok(Claim::Free(tx)),
+        Err(store::Error::Duplicate(_)) => {
+            drop(tx);
+            let first = key.find(portal, actor).await?;
+            first
+                .map(Claim::Before)
+                .ok_or_else(|| store::Error::Collided.into())
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
 /// What a creating function gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made<T> {

@@ -115,4 +115,18 @@ on_both! {
         let _ = admin.delete(&format!("/user/sessions/{session}")).await.expect(204);
         assert!(!grace.is_signed_in().await);
     }
+    async fn an_idempotency_key_makes_one_token(portal: Portal) {
+        let grace = portal.site_admin("grace").await;
+        let admin = grace.api("admin").await;
+        let ask = |key: &str, name: &str| {
+            let request = admin.request(http::Method::POST, "/user/tokens").header("idempotency-key", key);
+            request.json(&json!({"name": name})).send()
+        };
+        let first = ask("k1", "nightly").await.expect(201).json();
+        let again = ask("k1", "nightly").await.expect(200).json();
+        assert_eq!((&again["id"], &again["secret"]), (&first["id"], &json!(null)));
+        let _ = ask("k1", "another").await.expect(409);
+        let other = ask("k2", "nightly").await.expect(201).json();
+        assert_ne!(other["id"], first["id"]);
+    }
 }

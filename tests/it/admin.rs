@@ -26,6 +26,21 @@ on_both! {
         assert!(log.contains("suspended a user") && log.contains("restored a user"));
     }
 
+    async fn an_idempotency_key_adds_one_user(portal: Portal) {
+        let grace = portal.site_admin("grace").await;
+        let admin = grace.api("admin").await;
+        let ask = |key: &str| {
+            let request = admin.request(http::Method::POST, "/admin/users").header("idempotency-key", key);
+            request.json(&json!({"name": "ada", "password": PASSWORD})).send()
+        };
+        let first = ask("k1").await.expect(201).json();
+        let again = ask("k1").await.expect(200).json();
+        assert_eq!(again["id"], first["id"]);
+        let taken = ask("k2").await.expect(422).json();
+        assert_eq!(taken["violations"][0]["field"], "/name");
+        assert_eq!(ask("k2").await.expect(422).json()["violations"], taken["violations"], "what failed leaves the key free");
+    }
+
     async fn the_api_for_administrators(portal: Portal) {
         let grace = portal.site_admin("grace").await;
         let admin = grace.api("admin").await;

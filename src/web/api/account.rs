@@ -1,6 +1,6 @@
 //! `/api/v1/user/…`: the caller's own tokens and sessions.
 use super::{
-    List,
+    List, idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
 };
@@ -9,7 +9,7 @@ use crate::{
         ids::{SessionId, TokenId},
         user,
     },
-    services::accounts,
+    services::{accounts, idempotency::Made},
     web::{
         App, Right, Route,
         answer::Answer,
@@ -17,11 +17,8 @@ use crate::{
         extract::{Path, Query, Structured, Who},
     },
 };
-use axum::{
-    extract::State,
-    response::{AppendHeaders, IntoResponse, Response},
-};
-use http::{Method, StatusCode, header};
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -43,7 +40,8 @@ pub fn routes() -> Vec<Route> {
             create_token,
             doc("Makes an API token; needs a token with the scope `admin`; others are made on the account page")
                 .structured::<NewToken>()
-                .json::<MadeToken>(201, "The token with its secret, which is never shown again"),
+                .json::<MadeToken>(201, "The token with its secret, which is never shown again")
+                .json::<MadeToken>(200, "It was made by this Idempotency-Key before"),
         ),
         Route::api(
             Method::DELETE,
@@ -113,8 +111,8 @@ struct NewToken {
 struct MadeToken {
     #[serde(flatten)]
     token: Token,
-    /// Shown this once.
-    secret: String,
+    /// Shown this once: null where an Idempotency-Key asks again.
+    secret: Option<String>,
 }
 
 async fn list_tokens(
@@ -130,34 +128,31 @@ async fn list_tokens(
 async fn create_token(
     State(app): State<App>,
     Who(actor): Who,
+    headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
+    let key = idempotency::key(&headers, "POST /user/tokens", &body)?;
     let mut fields = Fields::of(body);
-    let name = fields.text("name");
-    let scope = fields.text_if("scope").unwrap_or_else(|| "read".into());
     let days = fields.whole_if("expires_in_days").map(|n| n.to_string());
-    fields.finish()?;
-    let (token, secret) = app
-        .auth
-        .create_token(
-            &app.portal,
-            &actor,
-            &name,
-            &scope,
-            &days.unwrap_or_default(),
-        )
-        .await?;
-    let location = format!("/api/v1/user/tokens/{}", token.id);
-    let made = MadeToken {
-        token: token.into(),
-        secret: secret.expose_secret().to_owned(),
+    let draft = accounts::TokenDraft {
+        name: fields.text("name"),
+        scope: fields.text_if("scope").unwrap_or_else(|| "read".into()),
+        expires_in_days: days.unwrap_or_default(),
     };
-    Ok((
-        StatusCode::CREATED,
-        AppendHeaders([(header::LOCATION, location)]),
-        Answer(made),
-    )
-        .into_response())
+    fields.also(&draft.problems(&app.portal, &actor));
+    fields.finish()?;
+    let (made, secret) = app
+        .auth
+        .create_token_once(&app.portal, &actor, &draft, key.as_ref())
+        .await?;
+    let secret = match &made {
+        Made::New(_) => Some(secret.expose_secret().to_owned()),
+        Made::Again(_) => None,
+    };
+    let token = Token::from(made.clone().into_inner());
+    let location = format!("/api/v1/user/tokens/{}", token.id);
+    let body = Answer(MadeToken { token, secret });
+    Ok(idempotency::answer(&made, location, body))
 }
 
 async fn revoke_token(

@@ -1,10 +1,11 @@
 //! `/api/v1/admin/…` for site administrators, and the queues for everybody.
 use super::{
-    List,
+    List, idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
 };
 use crate::{
+    auth::passwords,
     cluster::FindingState,
     domain::{names::UserName, user},
     services::{accounts, site},
@@ -15,12 +16,8 @@ use crate::{
         extract::{Path, Query, Structured, Who},
     },
 };
-use axum::{
-    Json as Answer,
-    extract::State,
-    response::{AppendHeaders, IntoResponse, Response},
-};
-use http::{Method, StatusCode, header};
+use axum::{Json as Answer, extract::State, response::Response};
+use http::{HeaderMap, Method};
 use serde::Serialize;
 
 pub fn routes() -> Vec<Route> {
@@ -48,7 +45,8 @@ pub fn routes() -> Vec<Route> {
             create_user,
             doc("Adds a user with a local account")
                 .structured::<NewUser>()
-                .json::<User>(201, "The user"),
+                .json::<User>(201, "The user")
+                .json::<User>(200, "It was made by this Idempotency-Key before"),
         ),
         Route::api(
             Method::GET,
@@ -170,9 +168,15 @@ async fn list_users(
 async fn create_user(
     State(app): State<App>,
     Who(actor): Who,
+    headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
-    let permit = site::permit(&actor)?;
+    // Of the body a plain hash is kept with the key; the password must not be in it.
+    let mut known = body.clone();
+    if let Some(map) = known.as_object_mut() {
+        map.remove("password");
+    }
+    let key = idempotency::key(&headers, "POST /admin/users", &known)?;
     let mut fields = Fields::of(body);
     let draft = accounts::Draft {
         name: fields.text("name"),
@@ -180,18 +184,15 @@ async fn create_user(
         site_admin: fields.flag_if("site_admin").unwrap_or(false),
     };
     let password = fields.secret("password");
+    fields.also(&passwords::problems(&draft, &password));
     fields.finish()?;
-    let user = app
+    let made = app
         .auth
-        .create_user(&app.portal, &permit, &draft, password)
+        .create_user(&app.portal, &actor, &draft, password, key.as_ref())
         .await?;
+    let user = User::from(made.clone().into_inner());
     let location = format!("/api/v1/admin/users/{}", user.name);
-    Ok((
-        StatusCode::CREATED,
-        AppendHeaders([(header::LOCATION, location)]),
-        Answer(User::from(user)),
-    )
-        .into_response())
+    Ok(idempotency::answer(&made, location, Answer(user)))
 }
 
 async fn show_user(

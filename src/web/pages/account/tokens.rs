@@ -173,11 +173,7 @@ async fn ask_revoke(
     Who(actor): Who,
     Path(id): Path<TokenId>,
 ) -> Result<Html<String>> {
-    let mine = accounts::list_tokens(&app.portal, &actor).await?;
-    let token = mine
-        .into_iter()
-        .find(|token| token.id == id)
-        .ok_or(Error::NotFound("token"))?;
+    let token = accounts::find_token(&app.portal, &actor, id).await?;
     Ok(Html(RevokePage { view, token }.render()?))
 }
 

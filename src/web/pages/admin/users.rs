@@ -127,7 +127,6 @@ async fn create(
     Who(actor): Who,
     Form(form): Form<NewForm>,
 ) -> Result<Response> {
-    let site = site::permit(&actor)?;
     let draft = accounts::Draft {
         name: form.name.trim().to_owned(),
         display_name: form.display_name.clone(),
@@ -135,11 +134,11 @@ async fn create(
     };
     let made = app
         .auth
-        .create_user(&app.portal, &site, &draft, form.password.clone());
+        .create_user(&app.portal, &actor, &draft, form.password.clone(), None);
     match made.await {
-        Ok(user) => Ok(redirect_with_notice(
+        Ok(_) => Ok(redirect_with_notice(
             "/admin/users",
-            &format!("{} was added. Tell them the password.", user.name),
+            &format!("{} was added. Tell them the password.", draft.name),
         )),
         Err(Error::Invalid(errors)) => {
             let page = NewPage { view, form, errors };

@@ -1,16 +1,28 @@
-//! Users, their settings, tokens and sessions. What proves a caller is `auth`'s; this changes the rows.
-use super::{Error, Portal, Result, error::denied};
+//! Users and their settings. What proves a caller is `auth`'s; this changes the rows.
+mod elevation;
+mod sessions;
+mod tokens;
+
+pub use elevation::{elevate, end_elevation};
+pub use sessions::{end_other_sessions, end_session, list_sessions, session_ends};
+pub use tokens::{TokenDraft, create_token, find_token, list_tokens, revoke_token};
+
+use super::{
+    Error, Portal, Result,
+    error::denied,
+    idempotency::{self, Claim, Key, Made},
+    site,
+};
 use crate::{
     domain::{
         access::{Actor, Permitted, Site},
-        ids::{SessionId, TokenId, UserId},
+        ids::{SessionId, UserId},
         names::UserName,
-        user::{Elevation, Scope, Session, Theme, Token, User},
+        user::{Scope, Theme, User},
         violation::Violations,
     },
-    store::{self, NewToken, NewUser},
+    store::{self, NewUser},
 };
-use jiff::{Timestamp, ToSpan as _};
 
 /// What somebody types about a new local account.
 #[derive(Debug, Clone, Default)]
@@ -64,10 +76,31 @@ pub async fn create(
     draft: &Draft,
     password_hash: &str,
 ) -> Result<User> {
+    let id = UserId::new();
     let mut tx = portal.store.begin().await?;
-    let user = insert(portal, &mut tx, site, draft, password_hash).await?;
+    insert(portal, &mut tx, site, id, draft, password_hash).await?;
     tx.commit().await?;
-    find(portal, user).await
+    find(portal, id).await
+}
+
+/// The same by a site administrator; the same key and body give the user that the first call made.
+pub async fn create_once(
+    portal: &Portal,
+    actor: &Actor,
+    draft: &Draft,
+    password_hash: &str,
+    key: Option<&Key>,
+) -> Result<Made<User>> {
+    let site = site::permit(actor)?;
+    let id = UserId::new();
+    let tx = portal.store.begin().await?;
+    let mut tx = match idempotency::claim(key, portal, tx, actor, &id.to_string()).await? {
+        Claim::Free(tx) => tx,
+        Claim::Before(first) => return Ok(Made::Again(find(portal, first).await?)),
+    };
+    insert(portal, &mut tx, &site, id, draft, password_hash).await?;
+    tx.commit().await?;
+    Ok(Made::New(find(portal, id).await?))
 }
 
 /// Makes the first user of all, a site administrator; a conflict where there is one already.
@@ -87,22 +120,24 @@ pub async fn create_first(
         site_admin: true,
         ..draft.clone()
     };
-    let user = insert(portal, &mut tx, &site, &draft, password_hash).await?;
+    let id = UserId::new();
+    insert(portal, &mut tx, &site, id, &draft, password_hash).await?;
     tx.commit().await?;
-    find(portal, user).await
+    find(portal, id).await
 }
 
 async fn insert(
     portal: &Portal,
     tx: &mut store::Tx,
     site: &Permitted<Site>,
+    id: UserId,
     draft: &Draft,
     password_hash: &str,
-) -> Result<UserId> {
+) -> Result<()> {
     let (name, display_name) = checked(draft)?;
     let now = portal.clock.now();
     let user = NewUser {
-        id: UserId::new(),
+        id,
         name,
         display_name,
         site_admin: draft.site_admin,
@@ -135,7 +170,7 @@ async fn insert(
         now,
     )
     .await?;
-    Ok(user.id)
+    Ok(())
 }
 
 async fn find(portal: &Portal, id: UserId) -> Result<User> {
@@ -199,190 +234,6 @@ pub async fn set_profile(
     let mut tx = portal.store.begin().await?;
     tx.set_profile(&own, &name, (!zone.is_empty()).then_some(zone), theme)
         .await?;
-    Ok(tx.commit().await?)
-}
-
-/// Keeps a new token's hash. `expires_in_days` from 1 to 3,650; none means until revoked.
-pub async fn create_token(
-    portal: &Portal,
-    actor: &Actor,
-    name: &str,
-    scope: &str,
-    expires_in_days: &str,
-    secret_hash: String,
-) -> Result<Token> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
-    let now = portal.clock.now();
-    let mut wrong = Violations::default();
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        wrong.add(
-            "/name",
-            "Say what the token is for, in 1 to 100 characters.",
-            Some(name),
-        );
-    }
-    let scope = scope.parse::<Scope>().unwrap_or_else(|why| {
-        wrong.add("/scope", format!("The scope {why}."), Some(scope));
-        Scope::Read
-    });
-    if scope == Scope::Admin && !actor.user.site_admin {
-        wrong.add("/scope", "Only a site administrator's token can have the scope `admin`. Choose `read` or `write`.", None);
-    }
-    let expires_at = expiry(expires_in_days, now, &mut wrong);
-    wrong.into_result(())?;
-    let token = NewToken {
-        id: TokenId::new(),
-        secret_hash,
-        name: name.to_owned(),
-        scope,
-        created_at: now,
-        expires_at,
-    };
-    let mut tx = portal.store.begin().await?;
-    tx.insert_token(&own, &token).await?;
-    tx.add_audit(
-        own.by(),
-        "token.create",
-        &token.id.to_string(),
-        scope.as_str(),
-        now,
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(Token {
-        id: token.id,
-        user: actor.user.id,
-        name: token.name,
-        scope,
-        created_at: now,
-        expires_at,
-        last_used_at: None,
-    })
-}
-
-fn expiry(days: &str, now: Timestamp, wrong: &mut Violations) -> Option<Timestamp> {
-    if days.is_empty() {
-        return None;
-    }
-    match days.parse::<i64>() {
-        Ok(days @ 1..=3650) => now.checked_add((days * 24).hours()).ok(),
-        _ => {
-            wrong.add(
-                "/expires_in_days",
-                "Give a whole number of days from 1 to 3650, or nothing for no end.",
-                Some(days),
-            );
-            None
-        }
-    }
-}
-
-pub async fn list_tokens(portal: &Portal, actor: &Actor) -> Result<Vec<Token>> {
-    Ok(portal.store.list_tokens(actor.user.id).await?)
-}
-
-pub async fn revoke_token(portal: &Portal, actor: &Actor, id: TokenId) -> Result<()> {
-    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
-    let mut tx = portal.store.begin().await?;
-    if !tx.delete_token(&own, id).await? {
-        return Err(Error::NotFound("token"));
-    }
-    tx.add_audit(
-        own.by(),
-        "token.revoke",
-        &id.to_string(),
-        "",
-        portal.clock.now(),
-    )
-    .await?;
-    Ok(tx.commit().await?)
-}
-
-/// The moments before which a session has ended, by rest and by age.
-pub fn session_ends(portal: &Portal) -> (Timestamp, Timestamp) {
-    let now = portal.clock.now();
-    let before = |seconds: u64| {
-        now.checked_sub(std::time::Duration::from_secs(seconds))
-            .unwrap_or(Timestamp::MIN)
-    };
-    let config = &portal.config.sign_in;
-    (before(config.idle_seconds), before(config.absolute_seconds))
-}
-
-pub async fn list_sessions(portal: &Portal, actor: &Actor) -> Result<Vec<Session>> {
-    let (idle, born) = session_ends(portal);
-    Ok(portal
-        .store
-        .list_sessions(actor.user.id, idle, born)
-        .await?)
-}
-
-pub async fn end_session(portal: &Portal, actor: &Actor, id: SessionId) -> Result<()> {
-    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
-    let mut tx = portal.store.begin().await?;
-    if !tx.delete_session(&own, id).await? {
-        return Err(Error::NotFound("session"));
-    }
-    Ok(tx.commit().await?)
-}
-
-pub async fn end_other_sessions(portal: &Portal, actor: &Actor, keep: SessionId) -> Result<()> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
-    let mut tx = portal.store.begin().await?;
-    tx.delete_other_sessions(&own, Some(keep)).await?;
-    Ok(tx.commit().await?)
-}
-
-/// Lets a site administrator see other people's private projects for a time.
-pub async fn elevate(portal: &Portal, actor: &Actor, reason: &str) -> Result<()> {
-    let site = actor.administers().map_err(denied("page"))?;
-    let reason = reason.trim();
-    if reason.chars().count() < 5 || reason.chars().count() > 500 {
-        return Err(Error::field(
-            "/reason",
-            "Say why, in 5 to 500 characters; it is kept in the audit log.",
-            Some(reason),
-        ));
-    }
-    let now = portal.clock.now();
-    let until = now
-        .checked_add(std::time::Duration::from_secs(
-            portal.config.sign_in.elevation_seconds,
-        ))
-        .unwrap_or(now);
-    let mut tx = portal.store.begin().await?;
-    tx.set_elevation(
-        &site,
-        Some(&Elevation {
-            until,
-            reason: reason.to_owned(),
-        }),
-    )
-    .await?;
-    tx.add_audit(
-        site.by(),
-        "elevation.begin",
-        actor.user.name.as_str(),
-        reason,
-        now,
-    )
-    .await?;
-    Ok(tx.commit().await?)
-}
-
-pub async fn end_elevation(portal: &Portal, actor: &Actor) -> Result<()> {
-    let site = actor.administers().map_err(denied("page"))?;
-    let mut tx = portal.store.begin().await?;
-    tx.set_elevation(&site, None).await?;
-    tx.add_audit(
-        site.by(),
-        "elevation.end",
-        actor.user.name.as_str(),
-        "",
-        portal.clock.now(),
-    )
-    .await?;
     Ok(tx.commit().await?)
 }
 
