@@ -4,7 +4,7 @@ mod dispatcher;
 mod janitor;
 mod log_archiver;
 mod monitor;
-mod tasks;
+pub mod tasks;
 
 use crate::{
     services::Portal,
@@ -46,7 +46,7 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
         stop.clone(),
     ));
     tasks.spawn(run(
-        self::tasks::Tasks(portal.clone()),
+        tasks::Tasks(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));

@@ -155,7 +155,8 @@ impl Store {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
                 .bind(all)
-                .bind(after.map_or_else(|| "~".to_owned(), |id| id.to_string()))
+                // Behind every id in whatever order of letters the database has; `~` is not.
+                .bind(after.map_or_else(|| "z".to_owned(), |id| id.to_string()))
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await

@@ -117,7 +117,8 @@ impl Store {
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
-                .bind(before.map_or_else(|| "~".to_owned(), |id| id.to_string()))
+                // Behind every id in whatever order of letters the database has; `~` is not.
+                .bind(before.map_or_else(|| "z".to_owned(), |id| id.to_string()))
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await

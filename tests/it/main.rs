@@ -10,6 +10,8 @@ mod house;
 mod account;
 mod admin;
 mod home;
+mod files;
 mod problems;
+mod projects;
 mod sign_in;
 mod tokens;

@@ -12,7 +12,7 @@ mod user;
 
 pub use browser::{Browser, Request};
 pub use page::Page;
-pub use user::PASSWORD;
+pub use user::{Api, PASSWORD};
 
 use crate::pretended_spark::PretendedSpark;
 use axum::Router;
@@ -180,3 +180,13 @@ impl Portal {
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Carries out the tasks that wait, as the background does.
+pub async fn tick_tasks(portal: &Portal) {
+    use tourmaline::background::{Worker as _, tasks::Tasks};
+    let store = &portal.services.store;
+    let lease = store.acquire_lease(Tasks::NAME, "tests", MINUTE).await;
+    let lease = lease.unwrap().unwrap();
+    let mut tasks = Tasks(portal.services.clone());
+    tasks.tick(&lease).await.unwrap();
+}
