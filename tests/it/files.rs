@@ -255,6 +255,7 @@ on_both! {
 }
 
 #[tokio::test]
+#[expect(deprecated, reason = "its successor does not read from memory yet")]
 async fn several_files_and_folders_are_one_zip() {
     let portal = Portal::new().await;
     let files = files(&portal).await;

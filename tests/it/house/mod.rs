@@ -183,9 +183,16 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Carries out the tasks that wait, as the background does.
 pub async fn tick_tasks(portal: &Portal) {
-    use tourmaline::background::{Worker as _, tasks::Tasks};
+    use tourmaline::{
+        background::{Worker as _, tasks::Tasks},
+        store::Holder,
+    };
     let store = &portal.services.store;
-    let lease = store.acquire_lease(Tasks::NAME, "tests", MINUTE).await;
+    let holder = Holder {
+        place: "tests".into(),
+        process: "tests".into(),
+    };
+    let lease = store.acquire_lease(Tasks::NAME, &holder, MINUTE).await;
     let lease = lease.unwrap().unwrap();
     let mut tasks = Tasks(portal.services.clone());
     tasks.tick(&lease).await.unwrap();
