@@ -1,5 +1,5 @@
 //! Who did what: written in the transaction that did it.
-use super::{Column, Error, Result, Store, Tx, micros, on, within};
+use super::{AFTER_ALL_IDS, Column, Error, Result, Store, Tx, micros, on, within};
 use crate::domain::ids::{AuditId, UserId};
 use jiff::Timestamp;
 
@@ -45,8 +45,7 @@ impl TryFrom<Row> for AuditEntry {
 impl Store {
     /// Entries before an id, the newest first.
     pub async fn list_audit(&self, before: Option<AuditId>, limit: u32) -> Result<Vec<AuditEntry>> {
-        // Whatever the database's order of letters, `z` is after all ids.
-        let before = before.map_or_else(|| "z".to_owned(), |id| id.to_string());
+        let before = before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(
                 "SELECT a.id, a.at, u.name AS user_name, a.action, a.target, a.detail FROM audit a \

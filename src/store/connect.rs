@@ -62,6 +62,8 @@ impl Store {
                             "statement_timeout",
                             format!("{}ms", statement_timeout.as_millis()),
                         ),
+                        // Compiling takes longer than any of these queries runs.
+                        ("jit", "off".to_owned()),
                         ("synchronous_commit", "on".to_owned()),
                         ("idle_in_transaction_session_timeout", "60s".to_owned()),
                     ]);

@@ -130,6 +130,9 @@ pub struct JobFilter {
     pub text: Option<String>,
 }
 
+/// SQLite takes 500 parts of a UNION at most, and PostgreSQL's planner takes long over many.
+const PROJECTS_AT_ONCE: usize = 100;
+
 enum Bind {
     Text(String),
     Int(i64),
@@ -218,9 +221,24 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Place>> {
-        if projects.is_empty() {
-            return Ok(Vec::new());
+        let mut found = Vec::new();
+        for some in projects.chunks(PROJECTS_AT_ONCE) {
+            found.extend(self.list_jobs_of(some, filter, before, limit).await?);
         }
+        if projects.len() > PROJECTS_AT_ONCE {
+            found.sort_by_key(|place| std::cmp::Reverse(place.job.number));
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(found)
+    }
+
+    async fn list_jobs_of(
+        &self,
+        projects: &[ProjectId],
+        filter: &JobFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Place>> {
         let mut conditions = Conditions::of(filter, before);
         let limit_at = conditions.place(Bind::Int(i64::from(limit)));
         let text = filter.text.as_deref().map(str::to_lowercase);

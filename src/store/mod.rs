@@ -198,6 +198,9 @@ impl Tx {
     }
 }
 
+/// After every id, also where a database sorts as a dictionary does.
+const AFTER_ALL_IDS: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
 fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }

@@ -1,5 +1,5 @@
 //! Projects and their members.
-use super::{Column, Error, Result, Store, Tx, micros, on, within};
+use super::{AFTER_ALL_IDS, Column, Error, Inner, Result, Store, Tx, micros, on, within};
 use crate::domain::{
     access::Permitted,
     ids::{ProjectId, UserId},
@@ -155,8 +155,7 @@ impl Store {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
                 .bind(all)
-                // Behind every id in whatever order of letters the database has; `~` is not.
-                .bind(after.map_or_else(|| "z".to_owned(), |id| id.to_string()))
+                .bind(after.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string()))
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await
@@ -266,6 +265,7 @@ impl Tx {
         project: &Permitted<ProjectId>,
         now: Timestamp,
     ) -> Result<()> {
+        self.lock_project(*project.scope()).await?;
         let rows = within!(self, |db| {
             sqlx::query(
                 "UPDATE projects SET deleting_at = $2, version = version + 1 WHERE id = $1 AND deleting_at IS NULL \
@@ -287,6 +287,12 @@ impl Tx {
     /// The last step of a deletion: its files are gone, now its rows.
     pub async fn delete_project(&mut self, project: &Permitted<ProjectId>) -> Result<()> {
         let id = project.scope().to_string();
+        if let Inner::Sqlite(tx) = &mut self.inner {
+            sqlx::query("DELETE FROM jobs_search WHERE rowid IN (SELECT number FROM jobs WHERE project_id = $1)")
+                .bind(&id)
+                .execute(&mut **tx)
+                .await?;
+        }
         for sql in [
             "DELETE FROM jobs WHERE project_id = $1",
             "DELETE FROM projects WHERE id = $1 AND deleting_at IS NOT NULL",
@@ -352,20 +358,26 @@ impl Tx {
 
     /// Administrators of a project, counted under a lock, so that two cannot leave at once.
     pub async fn count_administrators(&mut self, project: &Permitted<ProjectId>) -> Result<i64> {
-        let id = project.scope().to_string();
-        if let super::Inner::Pg(tx) = &mut self.inner {
-            sqlx::query("SELECT id FROM projects WHERE id = $1 FOR UPDATE")
-                .bind(&id)
-                .execute(&mut **tx)
-                .await?;
-        }
+        self.lock_project(*project.scope()).await?;
         Ok(within!(self, |db| {
             sqlx::query_scalar(
                 "SELECT COUNT(*) FROM members WHERE project_id = $1 AND role = 'administrator'",
             )
-            .bind(&id)
+            .bind(project.scope().to_string())
             .fetch_one(db)
             .await
         })?)
+    }
+
+    /// Waits for others that hold the project. A statement sees what was committed before it began: what must see
+    /// what they did has to be another, after this.
+    async fn lock_project(&mut self, id: ProjectId) -> Result<()> {
+        if let Inner::Pg(tx) = &mut self.inner {
+            sqlx::query("SELECT id FROM projects WHERE id = $1 FOR UPDATE")
+                .bind(id.to_string())
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(())
     }
 }

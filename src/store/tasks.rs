@@ -1,5 +1,5 @@
 //! Tasks: long work that goes on by itself.
-use super::{Column, Error, Result, Store, Tx, micros, on, signed, within};
+use super::{AFTER_ALL_IDS, Column, Error, Result, Store, Tx, micros, on, signed, within};
 use crate::domain::{
     event::Change,
     ids::{ProjectId, TaskId, UserId},
@@ -117,8 +117,7 @@ impl Store {
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
-                // Behind every id in whatever order of letters the database has; `~` is not.
-                .bind(before.map_or_else(|| "z".to_owned(), |id| id.to_string()))
+                .bind(before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string()))
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await

@@ -14,4 +14,5 @@ mod home;
 mod problems;
 mod projects;
 mod sign_in;
+mod store;
 mod tokens;

@@ -1,60 +1,65 @@
 //! A database of a house's own on the tests' PostgreSQL server, gone with the house.
+use super::{Home, Portal};
+use futures::FutureExt as _;
 use secrecy::SecretString;
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    time::{Duration, Instant},
+};
 
-pub struct Database {
-    server: String,
-    name: String,
+/// Tells a story in a house on PostgreSQL, and leaves nothing of it there.
+pub async fn on_postgres<F: Future>(story: impl FnOnce(Portal) -> F) {
+    let server = std::env::var("TOURMALINE_TEST_DATABASE_URL").expect(
+        "TOURMALINE_TEST_DATABASE_URL must name a superuser of a PostgreSQL server: `tests/postgres cargo test …` sets it",
+    );
+    let name = format!("tourmaline_{}", uuid::Uuid::new_v4().simple());
+    // Sorts as a dictionary does, like most databases out there: a query that counts on the order of bytes is found here.
+    let sql = format!(
+        "CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy ENCODING 'UTF8' LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en'"
+    );
+    run(&server, &sql).await;
+    let portal = Portal::at(Home::Postgres(address(&server, &name))).await;
+    let told = AssertUnwindSafe(story(portal)).catch_unwind().await;
+    // Awaited, never blocked on: the server lets no database go while a connection of this runtime is signing in.
+    run(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    if let Err(panic) = told {
+        resume_unwind(panic);
+    }
 }
 
-impl Database {
-    pub async fn create() -> Self {
-        let server = std::env::var("TOURMALINE_TEST_DATABASE_URL").expect(
-            "TOURMALINE_TEST_DATABASE_URL must name a superuser of a PostgreSQL server: `tests/postgres cargo test …` sets it",
-        );
-        let name = format!("tourmaline_{}", uuid::Uuid::new_v4().simple());
-        run(&server, &format!("CREATE DATABASE {name}")).await;
-        Self { server, name }
-    }
-
-    pub fn url(&self) -> SecretString {
-        let (server, options) = match self.server.split_once('?') {
-            Some((server, options)) => (server, format!("?{options}")),
-            None => (self.server.as_str(), String::new()),
-        };
-        let (server, _) = server.rsplit_once('/').unwrap();
-        format!("{server}/{}{options}", self.name).into()
-    }
+fn address(server: &str, name: &str) -> SecretString {
+    let (server, options) = match server.split_once('?') {
+        Some((server, options)) => (server, format!("?{options}")),
+        None => (server, String::new()),
+    };
+    let (server, _) = server.rsplit_once('/').unwrap();
+    format!("{server}/{name}{options}").into()
 }
 
 async fn run(server: &str, sql: &str) {
     let mut connection = PgConnection::connect(server)
         .await
         .expect("the PostgreSQL server of TOURMALINE_TEST_DATABASE_URL answers");
-    connection
-        .execute(sqlx::AssertSqlSafe(sql.to_owned()))
-        .await
-        .unwrap();
+    let statement = sqlx::AssertSqlSafe(sql.to_owned());
+    connection.execute(statement).await.unwrap();
     connection.close().await.unwrap();
 }
 
-impl Drop for Database {
-    /// Also after a test that failed, and while the portal's pool still holds connections to it.
-    fn drop(&mut self) {
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        let server = self.server.clone();
-        let dropping = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(run(&server, &sql));
-        });
-        let dropped = dropping.join().is_ok();
-        assert!(
-            dropped || std::thread::panicking(),
-            "the database {} was not dropped",
-            self.name
-        );
+/// Until a statement waits for another's lock.
+pub async fn until_one_waits(database: &str) {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        if waiting > 0 {
+            return;
+        }
+        assert!(Instant::now() < patience, "no statement waits");
     }
 }

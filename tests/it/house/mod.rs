@@ -7,12 +7,16 @@
 mod browser;
 #[cfg(feature = "postgres")]
 mod database;
+mod jobs;
 mod page;
 mod user;
 
 pub use browser::{Browser, Request};
+#[cfg(feature = "postgres")]
+pub use database::on_postgres;
+pub use jobs::word_count;
 pub use page::Page;
-pub use user::{Api, PASSWORD};
+pub use user::{Api, PASSWORD, User};
 
 use crate::pretended_spark::PretendedSpark;
 use axum::Router;
@@ -26,6 +30,7 @@ use tourmaline::{
     domain::clock::Clock,
     server,
     services::{self, seed},
+    store::Store,
     web,
 };
 
@@ -34,32 +39,30 @@ use tourmaline::{
 macro_rules! on_both {
     ($(async fn $name:ident($portal:ident: Portal) $story:block)+) => {$(
         mod $name {
-            #[allow(unused_imports, reason = "not every story needs all")]
             use super::*;
-            use $crate::house::{Home, Portal};
 
             async fn story($portal: Portal) $story
 
             #[tokio::test]
             async fn sqlite() {
-                story(Portal::at(Home::Sqlite).await).await;
+                story($crate::house::Portal::new().await).await;
             }
 
             #[cfg(feature = "postgres")]
             #[tokio::test]
             async fn postgres() {
-                story(Portal::at(Home::Postgres).await).await;
+                $crate::house::on_postgres(story).await;
             }
         }
     )+};
 }
 
 /// Where its rows lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
     Sqlite,
+    /// At this address.
     #[cfg(feature = "postgres")]
-    Postgres,
+    Postgres(secrecy::SecretString),
 }
 
 pub struct Portal {
@@ -76,8 +79,6 @@ struct House {
     config: Config,
     spark: PretendedSpark,
     folder: tempfile::TempDir,
-    #[cfg(feature = "postgres")]
-    _database: Option<database::Database>,
 }
 
 impl Portal {
@@ -100,25 +101,19 @@ impl Portal {
         // The pretended one below takes its place.
         config.local.enabled = false;
         config.local.stop_grace_seconds = 1;
-        #[cfg(feature = "postgres")]
-        let database = match home {
-            Home::Sqlite => None,
-            Home::Postgres => {
-                let database = database::Database::create().await;
-                config.database.url = Some(database.url());
+        match home {
+            Home::Sqlite => {}
+            #[cfg(feature = "postgres")]
+            Home::Postgres(url) => {
+                config.database.url = Some(url);
                 config.database.connections = 5;
-                Some(database)
             }
-        };
-        #[cfg(not(feature = "postgres"))]
-        let Home::Sqlite = home;
+        }
         configure(&mut config);
         let house = House {
             config,
             spark: PretendedSpark::install(folder.path()),
             folder,
-            #[cfg(feature = "postgres")]
-            _database: database,
         };
         let start: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
         Self::open(house, Clock::manual(start)).await
@@ -157,6 +152,20 @@ impl Portal {
         let (house, clock) = (self.house, self.clock);
         drop((self.services, self.auth, self.router));
         Self::open(house, clock).await
+    }
+
+    /// The database as another replica of the portal has it.
+    pub async fn replica(&self) -> Store {
+        server::open_store(&self.house.config, &self.data())
+            .await
+            .unwrap()
+    }
+
+    /// Until a statement of this house's waits for another's lock.
+    #[cfg(feature = "postgres")]
+    pub async fn until_a_statement_waits(&self) {
+        let url = self.house.config.database.url.as_ref().unwrap();
+        database::until_one_waits(secrecy::ExposeSecret::expose_secret(url)).await;
     }
 
     pub fn data(&self) -> PathBuf {
