@@ -38,20 +38,18 @@ use tourmaline::{
 /// `on_both!(async fn a_job_is_found(portal: Portal) { … });`
 macro_rules! on_both {
     ($(async fn $name:ident($portal:ident: Portal) $story:block)+) => {$(
+        async fn $name($portal: $crate::house::Portal) $story
+
         mod $name {
-            use super::*;
-
-            async fn story($portal: Portal) $story
-
             #[tokio::test]
             async fn sqlite() {
-                story($crate::house::Portal::new().await).await;
+                super::$name($crate::house::Portal::new().await).await;
             }
 
             #[cfg(feature = "postgres")]
             #[tokio::test]
             async fn postgres() {
-                $crate::house::on_postgres(story).await;
+                $crate::house::on_postgres(super::$name).await;
             }
         }
     )+};

@@ -1,6 +1,6 @@
 //! Attempts and their logs.
 use super::{find, insert_project, of_job, started};
-use crate::house::{HOUR, MINUTE, Portal, word_count};
+use crate::house::{HOUR, MINUTE, word_count};
 use tourmaline::{
     domain::{
         event::Change,
@@ -141,6 +141,11 @@ on_both! {
         let kept = store.find_log_stream(id, 1, &driver).await.unwrap().unwrap();
         assert_eq!((kept.archive_key.as_deref(), kept.index_key.as_deref()), (Some("archive"), Some("index")));
         assert_eq!((kept.sha256.as_deref(), kept.complete), (Some("sum"), true));
+        assert!(kept.parts_left);
+        assert_eq!(store.list_unmerged_streams(10).await.unwrap().len(), 1, "until the parts' objects are gone");
+        let mut tx = store.begin().await.unwrap();
+        tx.log_parts_gone(&job, 1, &driver).await.unwrap();
+        tx.commit().await.unwrap();
         assert!(store.list_unmerged_streams(10).await.unwrap().is_empty());
         assert_eq!(parts(0, 10).await, []);
     }

@@ -1,6 +1,6 @@
 //! Jobs: accepted, found by each filter, moved, deleted; their events.
 use super::{find, insert_job, insert_project, move_job, new_job, of_job, of_project};
-use crate::house::{HOUR, MINUTE, Portal, word_count};
+use crate::house::{HOUR, MINUTE, word_count};
 use tourmaline::{
     domain::{
         event::{Change, EventKind},
@@ -126,6 +126,24 @@ on_both! {
             let newest = store.list_jobs(&projects, &filter, None, 1).await.unwrap();
             assert_eq!(newest.len(), 1);
         }
+    }
+
+    async fn what_somebody_waits_for(portal: Portal) {
+        let (ada, bob) = (portal.user("ada").await, portal.user("bob").await);
+        let store = &portal.services.store;
+        let project = insert_project(&portal, &ada, "Genomes").await;
+        let foreign = insert_project(&portal, &bob, "Plankton").await;
+        let ended = insert_job(&portal, &ada, project, named("ended")).await;
+        move_job(&portal, ended, Phase::Queued, Phase::Failed).await;
+        for (user, project, name) in [(&ada, project, "one"), (&bob, project, "bob's"), (&ada, foreign, "left"), (&ada, project, "two")] {
+            insert_job(&portal, user, project, named(name)).await;
+        }
+        let mine = async |limit| {
+            let found = store.list_live_jobs_of(ada.account.id, limit).await.unwrap();
+            found.iter().map(|p| p.job.spec.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(mine(10).await, ["two", "one"], "none where they are no member");
+        assert_eq!(mine(1).await, ["two"]);
     }
 
     async fn a_job_moves_by_compare_and_set(portal: Portal) {

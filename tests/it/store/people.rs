@@ -1,6 +1,6 @@
 //! Users, passwords, sessions, tokens, the audit log and the facts of an installation.
 use super::own;
-use crate::house::{DAY, HOUR, Portal};
+use crate::house::{DAY, HOUR};
 use jiff::Timestamp;
 use tourmaline::{
     domain::{

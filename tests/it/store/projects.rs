@@ -2,7 +2,7 @@
 use super::{
     HERE, find, insert_job, insert_project, move_job, new_job, new_project, of_job, of_project, own,
 };
-use crate::house::{Portal, User, word_count};
+use crate::house::{User, word_count};
 use tourmaline::{
     domain::{
         access::{Permitted, Site},

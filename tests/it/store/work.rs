@@ -1,6 +1,6 @@
 //! What keeps replicas and repeated requests apart: leases, keys, tasks, and how one hears of another's changes.
 use super::{insert_job, insert_project, new_job, of_project};
-use crate::house::{DAY, HOUR, Portal, word_count};
+use crate::house::{DAY, HOUR, word_count};
 use std::time::{Duration, Instant};
 use tourmaline::{
     domain::{
