@@ -12,11 +12,12 @@ use crate::{
     store,
     web::{
         App, Right, Route,
+        answer::Answer,
         error::Result,
         extract::{Path, Query, Structured, Who},
     },
 };
-use axum::{Json as Answer, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use http::{HeaderMap, Method};
 use serde::Serialize;
 

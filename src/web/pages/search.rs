@@ -1,6 +1,7 @@
 //! One field that looks everywhere.
 use super::{files::escaped, job_line::JobLine};
 use crate::{
+    domain::names::Title,
     services::search::{self, Found, FoundFile},
     storage::Kind,
     web::{
@@ -39,7 +40,7 @@ impl ShowPage {
 
     /// The projects that were not looked through to the end, in one sentence.
     fn cut(&self) -> String {
-        let names: Vec<&str> = self.found.cut.iter().take(5).map(|t| t.as_str()).collect();
+        let names: Vec<&str> = self.found.cut.iter().take(5).map(Title::as_str).collect();
         let more = self.found.cut.len().saturating_sub(names.len());
         let and = if more > 0 {
             format!(" and {more} more")
