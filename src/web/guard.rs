@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 
 /// Who calls, and with which proof.
 #[derive(Debug, Clone)]
@@ -65,9 +65,9 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
     } else {
         caller(&guard.app, request).await?
     };
-    match (guard.right, caller) {
-        (Right::Visitor, _) | (Right::User | Right::Project(_), Some(_)) => Ok(()),
-        (_, None) => Err(WebError::NotSignedIn),
+    match (guard.right, &caller) {
+        (Right::Visitor, _) | (Right::User | Right::Project(_), Some(_)) => {}
+        (_, None) => return Err(WebError::NotSignedIn),
         (Right::SiteAdmin, Some(caller)) => {
             let actor = caller.actor();
             if !actor.user.site_admin {
@@ -78,9 +78,22 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
                     Error::Forbidden("This needs a token with the scope `admin`.".into()).into(),
                 );
             }
-            Ok(())
         }
     }
+    caller.map_or(Ok(()), |caller| may_send(caller.actor(), request.method()))
+}
+
+/// A token that may only read is refused before anything is made of what it sends.
+fn may_send(actor: &Actor, method: &Method) -> Result<()> {
+    if actor.scope < Scope::Write && !method.is_safe() {
+        return Err(Error::Forbidden(format!(
+            "This token has the scope `{}`; this needs `{}`.",
+            actor.scope,
+            Scope::Write
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 /// The caller by the session cookie; looked up once a request.

@@ -7,6 +7,7 @@ mod pretended_spark;
 
 #[macro_use]
 mod house;
+mod access;
 mod account;
 mod admin;
 mod files;

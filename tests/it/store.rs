@@ -27,7 +27,7 @@ fn of_project(id: ProjectId) -> Permitted<ProjectId> {
     Permitted::by_system(id, HERE)
 }
 
-fn of_job(id: JobId) -> Permitted<JobId> {
+pub fn of_job(id: JobId) -> Permitted<JobId> {
     Permitted::by_system(id, HERE)
 }
 
@@ -94,13 +94,18 @@ async fn move_job(portal: &Portal, job: JobId, from: Phase, to: Phase) {
 /// A job with its first attempt on the way.
 async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (JobId, NewAttempt) {
     let job = insert_job(portal, user, project, word_count()).await;
-    let slug = find(&portal.services.store, job).await.slug;
+    (job, start(portal, job).await)
+}
+
+/// Puts the first attempt of a waiting job on the way.
+pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
+    let waiting = find(&portal.services.store, job).await;
     let attempt = NewAttempt {
         number: 1,
-        object: slug.attempt(1),
+        object: waiting.slug.attempt(1),
         cluster: ClusterName::parse("local").unwrap(),
         namespace: "local".into(),
-        resources: word_count().resources(),
+        resources: waiting.spec.resources(),
     };
     move_job(portal, job, Phase::Queued, Phase::Starting).await;
     let mut tx = portal.services.store.begin().await.unwrap();
@@ -108,5 +113,5 @@ async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (JobId
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    (job, attempt)
+    attempt
 }

@@ -1,5 +1,5 @@
 //! What keeps replicas and repeated requests apart: leases, keys, tasks, and how one hears of another's changes.
-use super::{insert_job, insert_project, new_job, of_project};
+use super::{insert_project, new_job, of_project};
 use crate::house::{DAY, HOUR, word_count};
 use std::time::{Duration, Instant};
 use tourmaline::{
@@ -180,7 +180,7 @@ on_both! {
 #[cfg(feature = "postgres")]
 mod postgres {
     use super::*;
-    use crate::house::on_postgres;
+    use crate::{house::on_postgres, store::insert_job};
 
     #[tokio::test]
     async fn replicas_hear_of_each_others_changes() {
