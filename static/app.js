@@ -240,7 +240,8 @@
   document.addEventListener('htmx:sse:close', ({ detail, target }) => { streams.delete(target); if (detail.reason === 'message') live('off', 'ended'); });
 
   // ---- Logs: [data-log data-stream-url="…" data-offset="N"] with pre[data-log-lines] (plain text, or span.line of the server),
-  // [data-log-find], [data-log-count], [data-log-follow], [data-log-wrap], a[data-log-earlier] (its ?before= is kept true).
+  // [data-log-find], [data-log-count], [data-log-follow], [data-log-wrap], a[data-log-earlier] (its ?before= is kept true),
+  // [data-log-link] (copies data-log-place="/…&at=" of the box with the offset of the line that was clicked, or else is in sight).
   const KEPT = 5000;
   const plain = (text) => text.replace(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b./g, '');
   // A carriage return writes over its line, as progress bars do.
@@ -252,14 +253,17 @@
     const lines = $('[data-log-lines]', box), find = $('[data-log-find]', box), count = $('[data-log-count]', box), follow = $('[data-log-follow]', box), wrap = $('[data-log-wrap]', box), earlier = $('[data-log-earlier]', box);
     let following = !!follow && follow.getAttribute('aria-pressed') === 'true', held = [], last = -1, open = null, marks = [], at = -1;
     const bottom = () => { lines.scrollTop = lines.scrollHeight; };
+    const encoder = new TextEncoder(), bytes = (text) => encoder.encode(text).length;
     const write = (line) => { line.className = `line${level(line.textContent)}`; };
     function append({ offset, text }) {
-      const parts = plain(text).split('\n'), fresh = document.createDocumentFragment(), joined = !!open;
-      for (const [i, part] of parts.entries()) {
+      const parts = text.split('\n'), fresh = document.createDocumentFragment();
+      for (const [i, raw] of parts.entries()) {
+        const from = offset, part = plain(raw);
+        if (offset >= 0) offset += bytes(raw) + 1;
         if (i === 0 && open) { open.textContent = shown(open.textContent + part); write(open); continue; }
-        if (i === parts.length - 1 && !part) break;
+        if (i === parts.length - 1 && !raw) break;
         open = make('span', '', shown(part)); write(open); fresh.append(open);
-        if (offset >= 0 && i === (joined ? 1 : 0)) open.dataset.from = offset + (joined ? new TextEncoder().encode(text.slice(0, text.indexOf('\n') + 1)).length : 0);
+        if (from >= 0) open.dataset.from = from;
       }
       if (text.endsWith('\n')) open = null;
       lines.append(fresh);
@@ -311,7 +315,25 @@
       const text = lines.textContent;
       lines.textContent = '';
       append({ offset: -1, text });
-    } else for (const line of lines.children) line.className += level(line.textContent);
+    } else {
+      for (const line of lines.children) { line.textContent = line.textContent.replace(/\n$/, ''); line.className += level(line.textContent); }
+      open = $('.line[data-open]', lines);
+    }
+    const link = $('[data-log-link]', box);
+    if (link) {
+      lines.addEventListener('click', (event) => {
+        const line = event.target.closest('.line[data-from]');
+        if (!line || !getSelection().isCollapsed) return;
+        const was = line.classList.contains('here');
+        for (const other of $$('.here', lines)) other.classList.remove('here');
+        line.classList.toggle('here', !was);
+      });
+      link.addEventListener('click', () => {
+        const top = lines.getBoundingClientRect().top;
+        const line = $('.here', lines) ?? $$('.line[data-from]', lines).find((one) => one.getBoundingClientRect().bottom > top + 2);
+        link.dataset.copy = new URL(line ? box.dataset.logPlace + line.dataset.from : location.href, location.href).href;
+      });
+    }
     if (wrap) {
       const set = (on) => { lines.classList.toggle('wrap', on); wrap.setAttribute('aria-pressed', on); };
       set(remember('log-wrap') === 'true');

@@ -131,6 +131,26 @@ pub fn range(
     })
 }
 
+/// All bytes of a range, or as many as there are; for ranges that a page shows.
+pub async fn read(
+    portal: &Portal,
+    row: &LogStream,
+    range: std::ops::Range<u64>,
+) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let max = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+        let piece = bytes(portal, row.job, row.attempt, &row.stream, at, max).await?;
+        if piece.is_empty() {
+            break;
+        }
+        at += piece.len() as u64;
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
+}
+
 /// Where the last `lines` lines begin; reads backwards and stops at 4 MiB.
 pub async fn tail_offset(portal: &Portal, row: &LogStream, lines: u32) -> Result<u64> {
     const STEP: u64 = 64 << 10;
@@ -139,23 +159,7 @@ pub async fn tail_offset(portal: &Portal, row: &LogStream, lines: u32) -> Result
     let mut left = lines;
     while end > 0 && row.size - end < MOST {
         let start = end.saturating_sub(STEP);
-        let mut block = Vec::new();
-        while start + (block.len() as u64) < end {
-            let want = usize::try_from(end - start).unwrap_or(0) - block.len();
-            let piece = bytes(
-                portal,
-                row.job,
-                row.attempt,
-                &row.stream,
-                start + block.len() as u64,
-                want,
-            )
-            .await?;
-            if piece.is_empty() {
-                break;
-            }
-            block.extend_from_slice(&piece);
-        }
+        let block = read(portal, row, start..end).await?;
         for (at, byte) in block.iter().enumerate().rev() {
             let offset = start + at as u64;
             if *byte == b'\n' && offset + 1 < row.size {
@@ -207,13 +211,14 @@ pub struct Found {
     pub next: Option<u64>,
 }
 
-/// Finds lines from an offset on: at most 200, for at most 5 s, holding one piece at a time. Lines over 64 KiB are cut.
+/// Finds lines from an offset on: at most `most`, for at most 5 s, holding one piece at a time. Lines over 64 KiB are cut.
 pub async fn search(
     portal: &Portal,
     row: &LogStream,
     pattern: &str,
     regex: bool,
     from: u64,
+    most: usize,
 ) -> Result<Found> {
     let text = if regex {
         pattern.to_owned()
@@ -235,7 +240,7 @@ pub async fn search(
     let (mut at, mut line, mut line_start) = (from, Vec::new(), from);
     let mut hits = Vec::new();
     while at < row.size {
-        if hits.len() >= 200 || started.elapsed() > Duration::from_secs(5) {
+        if hits.len() >= most || started.elapsed() > Duration::from_secs(5) {
             return Ok(Found {
                 hits,
                 next: Some(line_start),

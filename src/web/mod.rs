@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod guard;
 mod headers;
+mod job_query;
 mod pages;
 pub mod routes;
 mod stream;

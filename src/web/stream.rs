@@ -5,9 +5,9 @@ use crate::{
     domain::{
         access::{Action, Actor},
         event::Change,
-        ids::JobId,
+        ids::{JobId, ProjectId},
     },
-    services::logs,
+    services::{Error, logs},
     store::LogStream,
 };
 use axum::{
@@ -17,7 +17,7 @@ use axum::{
 use futures::Stream;
 use http::request::Parts;
 use serde::Deserialize;
-use std::{convert::Infallible, time::Duration};
+use std::{collections::HashSet, convert::Infallible, time::Duration};
 use tokio::{sync::broadcast, time::Instant};
 
 /// From where on: `Last-Event-ID` of a reconnect, else `?after=`.
@@ -51,43 +51,91 @@ impl FromRequestParts<App> for Position {
     }
 }
 
-/// What all streams of one job share.
+/// Whose changes a stream tells.
+#[derive(Debug, Clone, Copy)]
+enum Watched {
+    Job(JobId),
+    Project(ProjectId),
+    /// All projects that the caller is a member of.
+    Mine,
+}
+
+/// What all streams share.
 struct Follower {
     app: App,
     actor: Actor,
-    job: JobId,
+    watched: Watched,
+    /// Of [`Watched::Mine`].
+    projects: HashSet<ProjectId>,
     changes: broadcast::Receiver<Change>,
     checked: Instant,
 }
 
+/// What a follower woke up for.
+enum Woken {
+    By(JobId),
+    /// Some time passed, or too much happened: anything may have changed.
+    Anyhow,
+    /// The stream is to end.
+    Over,
+}
+
 impl Follower {
-    fn new(app: App, actor: Actor, job: JobId) -> Self {
+    fn new(app: App, actor: Actor, watched: Watched) -> Self {
         Self {
             changes: app.portal.store.changes().subscribe(),
             checked: Instant::now(),
+            projects: HashSet::new(),
             app,
             actor,
-            job,
+            watched,
         }
     }
 
     /// Waits until this job may have changed; false when the stream is to end.
     async fn wait(&mut self) -> bool {
-        let until = Instant::now() + Duration::from_secs(2);
-        loop {
+        !matches!(self.next(Duration::from_secs(2)).await, Woken::Over)
+    }
+
+    /// Waits for a change of what is watched, at most so long.
+    async fn next(&mut self, most: Duration) -> Woken {
+        let until = Instant::now() + most;
+        let woken = loop {
             let change = tokio::select! {
-                () = self.app.stop.cancelled() => return false,
-                () = tokio::time::sleep_until(until) => break,
+                () = self.app.stop.cancelled() => return Woken::Over,
+                () = tokio::time::sleep_until(until) => break Woken::Anyhow,
                 change = self.changes.recv() => change,
             };
             match change {
-                Ok(Change::Job(_, job) | Change::Log(job)) if job != self.job => {}
-                Ok(Change::Task(_)) => {}
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => break,
-                Err(broadcast::error::RecvError::Closed) => return false,
+                Ok(change) => {
+                    if let Some(job) = self.of_interest(change) {
+                        break Woken::By(job);
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => break Woken::Anyhow,
+                Err(broadcast::error::RecvError::Closed) => return Woken::Over,
             }
+        };
+        if self.still_may().await {
+            woken
+        } else {
+            Woken::Over
         }
-        self.still_may().await
+    }
+
+    fn of_interest(&self, change: Change) -> Option<JobId> {
+        match (self.watched, change) {
+            (Watched::Job(watched), Change::Job(_, job) | Change::Log(job)) => {
+                (job == watched).then_some(job)
+            }
+            (Watched::Project(watched), Change::Job(project, job)) => {
+                (project == watched).then_some(job)
+            }
+            (Watched::Mine, Change::Job(project, job)) => {
+                self.projects.contains(&project).then_some(job)
+            }
+            _ => None,
+        }
     }
 
     async fn still_may(&mut self) -> bool {
@@ -99,11 +147,27 @@ impl Follower {
             Ok(Some(user)) if user.suspended_at.is_none() => self.actor.user = user,
             _ => return false,
         }
-        self.app
-            .portal
-            .open_job(&self.actor, self.job, Action::See)
-            .await
-            .is_ok()
+        self.look_at_rights().await.is_ok()
+    }
+
+    /// An error where the caller may not see what is watched.
+    async fn look_at_rights(&mut self) -> Result<(), Error> {
+        let portal = &self.app.portal;
+        match self.watched {
+            Watched::Job(job) => portal
+                .open_job(&self.actor, job, Action::See)
+                .await
+                .map(|_| ()),
+            Watched::Project(project) => portal
+                .open_project(&self.actor, project, Action::See)
+                .await
+                .map(|_| ()),
+            Watched::Mine => {
+                let mine = portal.store.list_projects_of(self.actor.user.id).await?;
+                self.projects = mine.iter().map(|m| m.project.id).collect();
+                Ok(())
+            }
+        }
     }
 }
 
@@ -118,42 +182,76 @@ pub fn events(
     job: JobId,
     after: i64,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, actor, job);
-    let stream = futures::stream::unfold((Some(follower), after), |(follower, after)| async move {
-        let mut follower = follower?;
-        loop {
-            let portal = &follower.app.portal;
-            let found = portal.store.list_events(follower.job, after, 1).await;
-            match found.as_deref() {
-                Ok([event]) => {
-                    let data = serde_json::json!({
-                        "id": event.id, "at": event.at.to_string(), "kind": event.kind.as_str(), "text": event.text,
-                        "actor": event.actor, "attempt": event.attempt,
-                    });
-                    let sent = Event::default()
-                        .event("changed")
-                        .id(event.id.to_string())
-                        .data(data.to_string());
-                    return Some((Ok(sent), (Some(follower), event.id)));
-                }
-                Ok(_) => match portal.store.find_job(follower.job).await {
-                    Ok(Some(place))
-                        if place.job.phase.is_terminal() && place.job.last_event <= after =>
-                    {
-                        return Some((Ok(end()), (None, after)));
+    let follower = Follower::new(app, actor, Watched::Job(job));
+    let stream = futures::stream::unfold(
+        (Some(follower), after),
+        move |(follower, after)| async move {
+            let mut follower = follower?;
+            loop {
+                let portal = &follower.app.portal;
+                let found = portal.store.list_events(job, after, 1).await;
+                match found.as_deref() {
+                    Ok([event]) => {
+                        let data = serde_json::json!({
+                            "id": event.id, "at": event.at.to_string(), "kind": event.kind.as_str(), "text": event.text,
+                            "actor": event.actor, "attempt": event.attempt,
+                        });
+                        let sent = Event::default()
+                            .event("changed")
+                            .id(event.id.to_string())
+                            .data(data.to_string());
+                        return Some((Ok(sent), (Some(follower), event.id)));
                     }
-                    Ok(None) => return Some((Ok(end()), (None, after))),
-                    _ => {}
-                },
-                // The database is away: the browser comes again by itself.
-                Err(_) => return None,
+                    Ok(_) => match portal.store.find_job(job).await {
+                        Ok(Some(place))
+                            if place.job.phase.is_terminal() && place.job.last_event <= after =>
+                        {
+                            return Some((Ok(end()), (None, after)));
+                        }
+                        Ok(None) => return Some((Ok(end()), (None, after))),
+                        _ => {}
+                    },
+                    // The database is away: the browser comes again by itself.
+                    Err(_) => return None,
+                }
+                if !follower.wait().await {
+                    return None;
+                }
             }
-            if !follower.wait().await {
-                return None;
-            }
-        }
-    });
+        },
+    );
     Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+/// That jobs of a list changed, by id, without a history: whoever comes again fetches the rows again. `project` is none for
+/// all projects of the caller.
+pub async fn jobs(
+    app: App,
+    actor: Actor,
+    project: Option<ProjectId>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+    /// What other replicas said while the database was away is made good by looking again now and then.
+    const LOOK: Duration = Duration::from_secs(30);
+    let watched = project.map_or(Watched::Mine, Watched::Project);
+    let mut follower = Follower::new(app, actor, watched);
+    follower.look_at_rights().await?;
+    let stream = futures::stream::unfold(follower, |mut follower| async move {
+        let data = match follower.next(LOOK).await {
+            Woken::By(job) => job.to_string(),
+            Woken::Anyhow => "all".to_owned(),
+            Woken::Over => return None,
+        };
+        Some((Ok(Event::default().event("changed").data(data)), follower))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}
+
+/// What a stream of a log tells besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    /// That the job changed, after this event: a page has one stream for both. It ends when the job has ended, too.
+    Changes(i64),
 }
 
 /// A log from an offset, and on, as `{offset, text}`; an event's id is the offset after its text.
@@ -162,45 +260,50 @@ pub fn log(
     actor: Actor,
     row: LogStream,
     after: u64,
+    beside: Beside,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, actor, row.job);
-    let stream = futures::stream::unfold(
-        (Some(follower), row, after),
-        |(follower, row, at)| async move {
-            let mut follower = follower?;
-            loop {
-                let portal = &follower.app.portal;
-                let _ = logs::follow(portal, &row).await;
-                let Ok(piece) =
-                    logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await
-                else {
-                    return None;
-                };
-                if !piece.is_empty() {
-                    let whole = whole_characters(&piece);
-                    let next = at + whole as u64;
-                    let text = String::from_utf8_lossy(&piece[..whole]);
-                    let data = serde_json::json!({ "offset": at, "text": text });
-                    let event = Event::default().id(next.to_string()).data(data.to_string());
-                    return Some((Ok(event), (Some(follower), row, next)));
-                }
-                let now = portal
-                    .store
-                    .find_log_stream(row.job, row.attempt, &row.stream)
-                    .await;
-                match now {
-                    Ok(Some(now)) if now.complete && now.size <= at => {
-                        return Some((Ok(end()), (None, row, at)));
-                    }
-                    Ok(Some(_)) => {}
-                    _ => return None,
-                }
-                if !follower.wait().await {
-                    return None;
-                }
+    let follower = Follower::new(app, actor, Watched::Job(row.job));
+    let begin = (Some(follower), row, after, beside);
+    let stream = futures::stream::unfold(begin, |(follower, row, at, beside)| async move {
+        let mut follower = follower?;
+        loop {
+            let portal = &follower.app.portal;
+            let _ = logs::follow(portal, &row).await;
+            let piece = logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await;
+            let piece = piece.ok()?;
+            if !piece.is_empty() {
+                let whole = whole_characters(&piece);
+                let next = at + whole as u64;
+                let text = String::from_utf8_lossy(&piece[..whole]);
+                let data = serde_json::json!({ "offset": at, "text": text });
+                let event = Event::default().id(next.to_string()).data(data.to_string());
+                return Some((Ok(event), (Some(follower), row, next, beside)));
             }
-        },
-    );
+            let now = portal
+                .store
+                .find_log_stream(row.job, row.attempt, &row.stream)
+                .await;
+            let now = now.ok()??;
+            let mut ended = now.complete && now.size <= at;
+            if let Beside::Changes(seen) = beside {
+                let job = portal.store.find_job(row.job).await.ok()??.job;
+                if job.last_event > seen {
+                    let event = Event::default()
+                        .event("changed")
+                        .data(job.last_event.to_string());
+                    let seen = Beside::Changes(job.last_event);
+                    return Some((Ok(event), (Some(follower), row, at, seen)));
+                }
+                ended &= job.phase.is_terminal();
+            }
+            if ended {
+                return Some((Ok(end()), (None, row, at, beside)));
+            }
+            if !follower.wait().await {
+                return None;
+            }
+        }
+    });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 

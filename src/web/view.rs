@@ -101,11 +101,16 @@ impl View {
         self.now
     }
 
+    /// The reader's zone; UTC where they named none.
+    pub fn time_zone(&self) -> TimeZone {
+        TimeZone::get(self.zone()).unwrap_or(TimeZone::UTC)
+    }
+
     pub fn time(&self, at: &Timestamp) -> TimeView {
         TimeView {
             at: *at,
             now: self.now,
-            zone: TimeZone::get(self.zone()).unwrap_or(TimeZone::UTC),
+            zone: self.time_zone(),
         }
     }
 }

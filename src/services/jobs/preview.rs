@@ -67,11 +67,16 @@ pub fn populated(
     Ok(manifest::populate(spec, placement, &addresses, &site))
 }
 
-/// The object of a job's latest attempt, or of its first, which is still to come.
-pub async fn manifest(portal: &Portal, actor: &Actor, id: JobId) -> Result<Populated> {
+/// The object of an attempt; of the latest where none is named, or of the first, which is still to come.
+pub async fn manifest(
+    portal: &Portal,
+    actor: &Actor,
+    id: JobId,
+    attempt: Option<u32>,
+) -> Result<Populated> {
     let open = portal.open_job(actor, id, Action::SeeJobInner).await?;
     let job = open.job();
-    let attempt = job.attempts.max(1);
+    let attempt = attempt.unwrap_or(job.attempts).max(1);
     let latest = portal.store.find_attempt(id, attempt).await?;
     let placement = Placement {
         job: id,

@@ -8,7 +8,7 @@ use crate::{
         answer::Answer,
         error::Result,
         extract::{Path, Query, Who},
-        stream::{self, Position},
+        stream::{self, Beside, Position},
     },
 };
 use axum::{
@@ -172,7 +172,7 @@ async fn show(
     let name = StreamName::parse(&name).map_err(|_| Error::NotFound("log"))?;
     let row = logs::find(&app.portal, &job, attempt, &name).await?;
     if query.follow {
-        return Ok(stream::log(app, actor, row, position.after()).into_response());
+        return Ok(stream::log(app, actor, row, position.after(), Beside::Nothing).into_response());
     }
     let (status, range) = match query.tail {
         Some(lines @ 1..=10_000) => (
@@ -263,7 +263,7 @@ async fn search(
     }
     let name = StreamName::parse(&name).map_err(|_| Error::NotFound("log"))?;
     let row = logs::find(&app.portal, &job, attempt, &name).await?;
-    let found = logs::search(&app.portal, &row, &query.q, query.regex, query.after).await?;
+    let found = logs::search(&app.portal, &row, &query.q, query.regex, query.after, 200).await?;
     let items = found
         .hits
         .into_iter()

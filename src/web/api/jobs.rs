@@ -9,21 +9,21 @@ use crate::{
         access::Action,
         ids::{JobId, ProjectId},
         job::{Card, Job, JobSpec, Phase},
-        names::UserName,
     },
     services::{
-        Error, Portal,
+        Error,
         idempotency::Key,
         jobs::{self, Outputs},
     },
     storage::keys,
-    store::{JobFilter, Place},
+    store::Place,
     validate::Draft,
     web::{
         App, Right, Route,
         answer::Answer,
         error::{Result, WebError},
         extract::{Path, Query, Structured, Who},
+        job_query::JobQuery,
     },
 };
 use axum::{
@@ -31,7 +31,7 @@ use axum::{
     response::{AppendHeaders, IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 const FILTERS: &[(&str, &str)] = &[
@@ -256,96 +256,6 @@ fn text(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
 }
 
-/// The query of a list of jobs.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct JobQuery {
-    phase: String,
-    user: String,
-    queue: String,
-    name: String,
-    #[serde(rename = "type")]
-    language: String,
-    created_after: String,
-    created_before: String,
-    q: String,
-}
-
-impl JobQuery {
-    /// The filter, or what is wrong with it; `None` where no such user exists, so that nothing can match.
-    pub async fn filter(&self, portal: &Portal) -> Result<Option<JobFilter>, Error> {
-        let mut wrong = crate::domain::violation::Violations::default();
-        let given = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-        let mut filter = JobFilter {
-            queue: given(&self.queue),
-            name: given(&self.name),
-            text: given(self.q.trim()),
-            ..JobFilter::default()
-        };
-        for phase in self
-            .phase
-            .split(',')
-            .map(str::trim)
-            .filter(|p| !p.is_empty())
-        {
-            match phase.parse() {
-                Ok(phase) => filter.phases.push(phase),
-                Err(why) => wrong.add("/phase", format!("The phase {why}."), Some(phase)),
-            }
-        }
-        if !self.language.is_empty() {
-            match self.language.parse() {
-                Ok(language) => filter.language = Some(language),
-                Err(why) => wrong.add("/type", format!("The type {why}."), Some(&self.language)),
-            }
-        }
-        filter.created_after = moment("/created_after", &self.created_after, &mut wrong);
-        filter.created_before = moment("/created_before", &self.created_before, &mut wrong);
-        wrong.into_result(())?;
-        if !self.user.is_empty() {
-            let found = match UserName::parse(&self.user) {
-                Ok(name) => portal.store.find_user_by_name(&name).await?,
-                Err(_) => None,
-            };
-            let Some(user) = found else {
-                return Ok(None);
-            };
-            filter.user = Some(user.id);
-        }
-        Ok(Some(filter))
-    }
-}
-
-/// A moment, or a day, which begins at midnight UTC.
-fn moment(
-    field: &str,
-    text: &str,
-    wrong: &mut crate::domain::violation::Violations,
-) -> Option<Timestamp> {
-    if text.is_empty() {
-        return None;
-    }
-    let day = text
-        .parse::<jiff::civil::Date>()
-        .ok()
-        .and_then(|d| d.to_zoned(jiff::tz::TimeZone::UTC).ok());
-    match text
-        .parse::<Timestamp>()
-        .ok()
-        .or(day.map(|z| z.timestamp()))
-    {
-        Some(at) => Some(at),
-        None => {
-            wrong.add(
-                field,
-                "Give a time such as `2026-11-25T08:00:00Z`, or a day such as `2026-11-25`.",
-                Some(text),
-            );
-            None
-        }
-    }
-}
-
 async fn list(
     State(app): State<App>,
     Who(actor): Who,
@@ -359,7 +269,7 @@ async fn list(
         .open_project(&actor, project, Action::See)
         .await?;
     let inner = app.portal.may(&actor, Action::SeeJobInner, &membership);
-    let Some(filter) = query.filter(&app.portal).await? else {
+    let Some(filter) = query.filter(&app.portal, TimeZone::UTC).await? else {
         return Ok(answer_list(
             jobs::Page {
                 jobs: Vec::new(),
@@ -387,7 +297,7 @@ async fn list_mine(
     Query(listing): Query<Listing>,
 ) -> Result<Response> {
     let Window { after, limit } = listing.window::<i64>()?;
-    let Some(filter) = query.filter(&app.portal).await? else {
+    let Some(filter) = query.filter(&app.portal, TimeZone::UTC).await? else {
         return Ok(answer_list(
             jobs::Page {
                 jobs: Vec::new(),
@@ -678,7 +588,7 @@ async fn manifest(
     Path(id): Path<JobId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let populated = jobs::manifest(&app.portal, &actor, id).await?;
+    let populated = jobs::manifest(&app.portal, &actor, id, None).await?;
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|v| v.to_str().ok())

@@ -4,6 +4,7 @@ mod admin;
 mod files;
 mod home;
 mod job_line;
+mod jobs;
 pub mod project_frame;
 mod projects;
 mod search;
@@ -18,6 +19,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(projects::routes());
     all.extend(admin::routes());
     all.extend(files::routes());
+    all.extend(jobs::routes());
     all.extend(tasks::routes());
     all.extend(home::routes());
     all.extend(search::routes());

@@ -44,7 +44,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// A path in an address.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::web::pages) fn escaped(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
 
