@@ -6,7 +6,7 @@ use crate::{
     domain::{
         access::{Action, Actor},
         ids::ProjectId,
-        project::{Project, Role},
+        project::Project,
     },
     services::{Portal, Result},
     store::Membership,
@@ -24,10 +24,8 @@ pub enum Tab {
 pub struct ProjectFrame {
     membership: Membership,
     tab: Tab,
-    manages: bool,
-    edits: bool,
-    runs_jobs: bool,
-    leaves: bool,
+    /// What the caller may do here.
+    may: Vec<Action>,
 }
 
 impl ProjectFrame {
@@ -39,12 +37,17 @@ impl ProjectFrame {
 
     /// The same for a project that was opened already.
     pub fn of(portal: &Portal, actor: &Actor, membership: Membership, tab: Tab) -> Self {
-        let may = |action| portal.may(actor, action, &membership);
+        let all = [
+            Action::EditFiles,
+            Action::RunJobs,
+            Action::Leave,
+            Action::Manage,
+        ];
+        let may = all
+            .into_iter()
+            .filter(|&action| portal.may(actor, action, &membership));
         Self {
-            manages: may(Action::Manage),
-            edits: may(Action::EditFiles),
-            runs_jobs: may(Action::RunJobs),
-            leaves: membership.role.is_some() && may(Action::Leave),
+            may: may.collect(),
             tab,
             membership,
         }
@@ -52,10 +55,6 @@ impl ProjectFrame {
 
     pub fn project(&self) -> &Project {
         &self.membership.project
-    }
-
-    pub fn role(&self) -> Option<Role> {
-        self.membership.role
     }
 
     pub fn name(&self) -> &str {
@@ -77,21 +76,21 @@ impl ProjectFrame {
     }
 
     pub fn manages(&self) -> bool {
-        self.manages
+        self.may.contains(&Action::Manage)
     }
 
     /// Upload, move and delete files.
     pub fn edits(&self) -> bool {
-        self.edits
+        self.may.contains(&Action::EditFiles)
     }
 
     pub fn runs_jobs(&self) -> bool {
-        self.runs_jobs
+        self.may.contains(&Action::RunJobs)
     }
 
     /// Give up their own membership.
     pub fn leaves(&self) -> bool {
-        self.leaves
+        self.membership.role.is_some() && self.may.contains(&Action::Leave)
     }
 
     /// Address, words, and whether it is the current one.
@@ -101,7 +100,7 @@ impl ProjectFrame {
             (Tab::Files, "/files", "Files"),
             (Tab::Members, "/members", "Members"),
         ];
-        if self.manages {
+        if self.manages() {
             tabs.push((Tab::Settings, "/settings", "Settings"));
         }
         tabs.into_iter()

@@ -37,7 +37,7 @@ struct ListPage {
 }
 
 impl ListPage {
-    fn state(&self, task: &Task) -> &'static str {
+    fn state_of(task: &Task) -> &'static str {
         state(task)
     }
 }

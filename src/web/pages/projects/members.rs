@@ -57,7 +57,7 @@ impl ListPage {
         self.frame.project().visibility == Visibility::Public
     }
 
-    fn roles(&self) -> [(&'static str, &'static str); 3] {
+    fn roles() -> [(&'static str, &'static str); 3] {
         [
             ("observer", "observer: looks"),
             ("editor", "editor: also files and jobs"),
@@ -65,7 +65,7 @@ impl ListPage {
         ]
     }
 
-    fn plain_roles(&self) -> [&'static str; 3] {
+    fn plain_roles() -> [&'static str; 3] {
         [Role::Observer, Role::Editor, Role::Administrator].map(Role::as_str)
     }
 

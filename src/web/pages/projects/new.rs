@@ -75,7 +75,7 @@ struct NewPage {
 }
 
 impl NewPage {
-    fn visibilities(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+    fn visibilities() -> &'static [(&'static str, &'static str, &'static str)] {
         &VISIBILITIES
     }
 }

@@ -40,7 +40,7 @@ struct EditPage {
 }
 
 impl EditPage {
-    fn visibilities(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+    fn visibilities() -> &'static [(&'static str, &'static str, &'static str)] {
         &VISIBILITIES
     }
 }
