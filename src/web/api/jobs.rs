@@ -1,9 +1,5 @@
 //! Jobs.
-use super::{
-    List,
-    openapi::doc,
-    query::{Listing, Window},
-};
+use super::{List, input::Paging, openapi::doc};
 use crate::{
     domain::{
         access::Action,
@@ -261,9 +257,9 @@ async fn list(
     Who(actor): Who,
     Path(project): Path<ProjectId>,
     Query(query): Query<JobQuery>,
-    Query(listing): Query<Listing>,
+    Query(paging): Query<Paging>,
 ) -> Result<Response> {
-    let window = listing.window::<i64>()?;
+    let (after, limit) = (paging.after::<i64>()?, paging.limit()?);
     let (membership, _) = app
         .portal
         .open_project(&actor, project, Action::See)
@@ -278,15 +274,7 @@ async fn list(
             inner,
         ));
     };
-    let page = jobs::list(
-        &app.portal,
-        &actor,
-        project,
-        &filter,
-        window.after,
-        window.limit,
-    )
-    .await?;
+    let page = jobs::list(&app.portal, &actor, project, &filter, after, limit).await?;
     Ok(answer_list(page, inner))
 }
 
@@ -294,9 +282,9 @@ async fn list_mine(
     State(app): State<App>,
     Who(actor): Who,
     Query(query): Query<JobQuery>,
-    Query(listing): Query<Listing>,
+    Query(paging): Query<Paging>,
 ) -> Result<Response> {
-    let Window { after, limit } = listing.window::<i64>()?;
+    let (after, limit) = (paging.after::<i64>()?, paging.limit()?);
     let Some(filter) = query.filter(&app.portal, TimeZone::UTC).await? else {
         return Ok(answer_list(
             jobs::Page {
@@ -534,9 +522,9 @@ async fn outputs(
     State(app): State<App>,
     Who(actor): Who,
     Path(id): Path<JobId>,
-    Query(listing): Query<Listing>,
+    Query(paging): Query<Paging>,
 ) -> Result<Response> {
-    let Window { after, limit } = listing.window::<String>()?;
+    let (after, limit) = (paging.after.clone(), paging.limit()?);
     let open = jobs::find(&app.portal, &actor, id).await?;
     let job: &Job = open.job();
     let folder = jobs::folder(job)?;

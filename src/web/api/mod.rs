@@ -8,7 +8,6 @@ mod job_logs;
 mod jobs;
 pub mod openapi;
 mod projects;
-pub mod query;
 mod site;
 pub mod tasks;
 
