@@ -63,7 +63,10 @@ class Database:
     @staticmethod
     def ask(url, sql):
         command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", "-"]
-        return subprocess.run(command, input=sql, text=True, check=True, capture_output=True).stdout.strip()
+        done = subprocess.run(command, input=sql, text=True, capture_output=True)
+        if done.returncode:
+            raise SystemExit(f"psql: {done.stderr}")
+        return done.stdout.strip()
 
     def __enter__(self):
         return self

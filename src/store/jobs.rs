@@ -1,14 +1,17 @@
 //! Jobs: accepted once, moved from phase to phase by compare-and-set, listed newest first.
+mod list;
+
+pub use list::JobFilter;
+
 use super::{Column, Error, Inner, Result, Store, Tx, json, micros, on, within};
 use crate::domain::{
     access::Permitted,
     event::{Change, EventKind},
     ids::{JobId, ProjectId, UserId},
-    job::{CancelRequest, Card, Cause, Job, JobSpec, Language, Phase},
+    job::{CancelRequest, Card, Cause, Job, JobSpec, Phase},
     names::{ObjectName, QueueName, Title, UserName},
 };
 use jiff::Timestamp;
-use std::fmt::Write as _;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
@@ -116,86 +119,6 @@ pub struct NewJob {
     pub created_at: Timestamp,
 }
 
-/// Which jobs of a list. Empty means all.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    pub phases: Vec<Phase>,
-    pub user: Option<UserId>,
-    pub queue: Option<String>,
-    pub name: Option<String>,
-    pub language: Option<Language>,
-    pub created_after: Option<Timestamp>,
-    pub created_before: Option<Timestamp>,
-    /// Text of three characters or more, found anywhere in name, slug and main file.
-    pub text: Option<String>,
-}
-
-/// SQLite takes 500 parts of a UNION at most, and PostgreSQL's planner takes long over many.
-const PROJECTS_AT_ONCE: usize = 100;
-
-enum Bind {
-    Text(String),
-    Int(i64),
-}
-
-#[derive(Default)]
-struct Conditions {
-    sql: String,
-    binds: Vec<Bind>,
-}
-
-impl Conditions {
-    fn place(&mut self, bind: Bind) -> String {
-        self.binds.push(bind);
-        format!("${}", self.binds.len())
-    }
-
-    fn text(&mut self, condition: &str, value: impl Into<String>) {
-        let at = self.place(Bind::Text(value.into()));
-        let _ = write!(self.sql, " AND {}", condition.replace('?', &at));
-    }
-
-    fn int(&mut self, condition: &str, value: i64) {
-        let at = self.place(Bind::Int(value));
-        let _ = write!(self.sql, " AND {}", condition.replace('?', &at));
-    }
-
-    /// The filter's conditions on `j`, save the text's.
-    fn of(filter: &JobFilter, before: Option<i64>) -> Self {
-        let mut all = Self::default();
-        if let Some(number) = before {
-            all.int("j.number < ?", number);
-        }
-        if !filter.phases.is_empty() {
-            let places: Vec<String> = filter
-                .phases
-                .iter()
-                .map(|phase| all.place(Bind::Text(phase.as_str().to_owned())))
-                .collect();
-            let _ = write!(all.sql, " AND j.phase IN ({})", places.join(", "));
-        }
-        if let Some(user) = filter.user {
-            all.text("j.user_id = ?", user.to_string());
-        }
-        if let Some(queue) = &filter.queue {
-            all.text("j.queue = ?", queue);
-        }
-        if let Some(name) = &filter.name {
-            all.text("j.name = ?", name);
-        }
-        if let Some(language) = filter.language {
-            all.text("j.type = ?", language.as_str());
-        }
-        if let Some(at) = filter.created_after {
-            all.int("j.created_at >= ?", micros(at));
-        }
-        if let Some(at) = filter.created_before {
-            all.int("j.created_at < ?", micros(at));
-        }
-        all
-    }
-}
-
 impl Store {
     pub async fn find_job(&self, id: JobId) -> Result<Option<Place>> {
         let sql = format!(
@@ -209,100 +132,6 @@ impl Store {
                 .await
         })?;
         row.map(Place::try_from).transpose()
-    }
-
-    /// The newest jobs of these projects before a number, at most `limit`.
-    ///
-    /// Each project is asked by its own index and the answers are merged, so that the cost is that of the page.
-    pub async fn list_jobs(
-        &self,
-        projects: &[ProjectId],
-        filter: &JobFilter,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<Place>> {
-        let mut found = Vec::new();
-        for some in projects.chunks(PROJECTS_AT_ONCE) {
-            found.extend(self.list_jobs_of(some, filter, before, limit).await?);
-        }
-        if projects.len() > PROJECTS_AT_ONCE {
-            found.sort_by_key(|place| std::cmp::Reverse(place.job.number));
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
-        Ok(found)
-    }
-
-    async fn list_jobs_of(
-        &self,
-        projects: &[ProjectId],
-        filter: &JobFilter,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<Place>> {
-        let mut conditions = Conditions::of(filter, before);
-        let limit_at = conditions.place(Bind::Int(i64::from(limit)));
-        let text = filter.text.as_deref().map(str::to_lowercase);
-        let mut each = Vec::new();
-        for project in projects {
-            let at = conditions.place(Bind::Text(project.to_string()));
-            let part = match (&text, self.is_postgres()) {
-                (None, _) => format!(
-                    "SELECT j.number FROM jobs j WHERE j.project_id = {at}{}",
-                    conditions.sql
-                ),
-                (Some(text), true) => {
-                    let pattern = format!(
-                        "%{}%",
-                        text.replace('\\', "\\\\")
-                            .replace('%', "\\%")
-                            .replace('_', "\\_")
-                    );
-                    let like = conditions.place(Bind::Text(pattern));
-                    format!(
-                        "SELECT j.number FROM jobs j WHERE j.project_id = {at} AND j.search LIKE {like}{}",
-                        conditions.sql
-                    )
-                }
-                (Some(text), false) => {
-                    let query = format!(
-                        "project : \"{}\" AND text : \"{}\"",
-                        tail(*project),
-                        text.replace('"', "\"\"")
-                    );
-                    let query = conditions.place(Bind::Text(query));
-                    format!(
-                        "SELECT j.number FROM jobs_search s CROSS JOIN jobs j ON j.number = s.rowid \
-                         WHERE s.jobs_search MATCH {query} AND j.project_id = {at}{}",
-                        conditions.sql
-                    )
-                }
-            };
-            let order = if text.is_some() && !self.is_postgres() {
-                "s.rowid"
-            } else {
-                "j.number"
-            };
-            each.push(format!(
-                "SELECT number FROM ({part} ORDER BY {order} DESC LIMIT {limit_at}) AS part"
-            ));
-        }
-        let sql = format!(
-            "SELECT {COLUMNS}, u.name AS user_name, p.name AS project_name FROM ({}) AS found \
-             JOIN jobs j ON j.number = found.number JOIN users u ON u.id = j.user_id \
-             JOIN projects p ON p.id = j.project_id ORDER BY j.number DESC LIMIT {limit_at}",
-            each.join(" UNION ALL ")
-        );
-        let rows: Vec<PlaceRow> = on!(self, |db| {
-            let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql));
-            for bind in conditions.binds {
-                query = match bind {
-                    Bind::Text(text) => query.bind(text),
-                    Bind::Int(number) => query.bind(number),
-                };
-            }
-            query.fetch_all(db).await
-        })?;
-        rows.into_iter().map(Place::try_from).collect()
     }
 
     /// The jobs of a queue that may be placed now, in the order in which they should.
@@ -393,7 +222,7 @@ impl Tx {
             Inner::Sqlite(tx) => {
                 sqlx::query("INSERT INTO jobs_search (rowid, project, text) VALUES ($1, $2, $3)")
                     .bind(number)
-                    .bind(tail(*project.scope()))
+                    .bind(list::key(*project.scope()))
                     .bind(search)
                     .execute(&mut **tx)
                     .await?;
@@ -568,10 +397,4 @@ impl PhaseChange {
             not_before: None,
         }
     }
-}
-
-/// The end of a project's id, which tells projects apart in the text index.
-fn tail(project: ProjectId) -> String {
-    let id = project.to_string();
-    id[id.len() - 12..].to_owned()
 }
