@@ -128,7 +128,7 @@ impl LogsPage {
         self.url("?")
     }
 
-    fn from_url(&self, offset: u64) -> String {
+    fn url_from(&self, offset: u64) -> String {
         format!("{}&from={offset}", self.url("?"))
     }
 

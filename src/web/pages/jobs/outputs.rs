@@ -33,7 +33,7 @@ pub fn routes() -> Vec<Route> {
 /// Whether it is something that a program wrote: Hadoop's checksum files are not.
 pub fn is_file(entry: &Entry) -> bool {
     let name = entry.name.rsplit('/').next().unwrap_or_default();
-    entry.kind == Kind::File && !(name.starts_with('.') && name.ends_with(".crc"))
+    entry.kind == Kind::File && !(name.starts_with('.') && name.strip_suffix(".crc").is_some())
 }
 
 #[derive(Template)]
