@@ -57,6 +57,10 @@ pub async fn overview(portal: &Portal, actor: &Actor) -> Result<Overview> {
 /// Every cluster with its check-up; one that does not answer within two seconds is unhealthy here.
 pub async fn list_clusters(portal: &Portal, actor: &Actor) -> Result<Vec<ClusterHealth>> {
     permit(actor)?;
+    Ok(look_at_clusters(portal).await)
+}
+
+async fn look_at_clusters(portal: &Portal) -> Vec<ClusterHealth> {
     let looks = portal.clusters.iter().map(|cluster| async {
         let wait = Duration::from_secs(2);
         let check_up = tokio::time::timeout(wait, cluster.check_up()).await;
@@ -70,7 +74,29 @@ pub async fn list_clusters(portal: &Portal, actor: &Actor) -> Result<Vec<Cluster
             }),
         }
     });
-    Ok(futures::future::join_all(looks).await)
+    futures::future::join_all(looks).await
+}
+
+/// Whether the portal can work at all, and what of it cannot, each by its name.
+pub struct Readiness {
+    pub down: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+pub async fn readiness(portal: &Portal) -> Readiness {
+    let (database, clusters) = tokio::join!(portal.store.ping(), look_at_clusters(portal));
+    let sick = |cluster: ClusterHealth| {
+        let why = cluster.check_up.healthy.err()?;
+        Some(format!("cluster/{}: {why}", cluster.name))
+    };
+    Readiness {
+        down: database
+            .is_err()
+            .then(|| "database".into())
+            .into_iter()
+            .collect(),
+        warnings: clusters.into_iter().filter_map(sick).collect(),
+    }
 }
 
 /// The queues, for everybody who is signed in.

@@ -8,10 +8,10 @@ use crate::{
     },
     services::{
         Error,
+        files::{self, Depth},
         idempotency::Key,
         jobs::{self, Outputs},
     },
-    storage::keys,
     store::Place,
     validate::Draft,
     web::{
@@ -528,16 +528,16 @@ async fn outputs(
     let open = jobs::find(&app.portal, &actor, id).await?;
     let job: &Job = open.job();
     let folder = jobs::folder(job)?;
-    let page = app
-        .portal
-        .storage
-        .list_all(
-            &keys::files_prefix(job.project, Some(&folder)),
-            after.as_deref(),
-            limit as usize,
-        )
-        .await
-        .map_err(Error::from)?;
+    let page = files::list(
+        &app.portal,
+        &actor,
+        job.project,
+        Some(&folder),
+        Depth::All,
+        after.as_deref(),
+        limit as usize,
+    )
+    .await?;
     let items = page
         .entries
         .into_iter()

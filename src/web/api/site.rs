@@ -1,8 +1,8 @@
 //! The portal itself: who am I, its health, its own description.
 use super::openapi::{self, doc};
-use crate::web::{
-    App, Kind, Right, Route, answer::Answer, error::Result, extract::Who,
-    routes::routes as all_routes,
+use crate::{
+    services::site::{self, Readiness},
+    web::{App, Kind, Right, Route, answer::Answer, extract::Who, routes::routes as all_routes},
 };
 use axum::{
     extract::State,
@@ -65,22 +65,13 @@ async fn user(Who(actor): Who) -> Response {
 }
 
 /// Whether everything that the portal needs answers; names what does not.
-async fn ready(State(app): State<App>) -> Result<Response> {
-    let mut down = Vec::new();
-    if app.portal.store.ping().await.is_err() {
-        down.push("database".to_owned());
-    }
-    let mut warnings = Vec::new();
-    for cluster in app.portal.clusters.iter() {
-        if let Err(why) = cluster.check_up().await.healthy {
-            warnings.push(format!("cluster/{}: {why}", cluster.name()));
-        }
-    }
+async fn ready(State(app): State<App>) -> Response {
+    let Readiness { down, warnings } = site::readiness(&app.portal).await;
     let status = if down.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let body = serde_json::json!({ "ready": down.is_empty(), "down": down, "warnings": warnings });
-    Ok((status, Answer(body)).into_response())
+    (status, Answer(body)).into_response()
 }

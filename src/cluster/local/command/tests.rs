@@ -1,3 +1,4 @@
+//! What is made of a SparkApplication for `spark-submit`.
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::manifest::spark_application::{
