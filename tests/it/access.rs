@@ -74,6 +74,22 @@ const TABLE: &str = r#"
   GET    /projects/{project}/files/delete?path=code/main.py     files
 ! POST   /projects/{project}/files/delete                       files    path=code/main.py
   POST   /projects/{project}/files/zip                          see      path=code/main.py
+  GET    /projects/{project}/jobs                               see
+  GET    /projects/{project}/jobs/stream                        see
+  GET    /jobs                                                  user
+  GET    /jobs/stream                                           user
+  GET    /jobs/{job}                                            see
+  GET    /jobs/{job}/stream                                     see
+  GET    /jobs/{job}/cancel                                     jobs
+! POST   /jobs/{job}/cancel                                     jobs
+  GET    /jobs/{job}/delete                                     jobs
+  POST   /jobs/{job}/delete                                     jobs     outputs=keep
+  GET    /jobs/{job}/events                                     see
+  GET    /jobs/{job}/logs                                       see
+  GET    /jobs/{job}/logs/stream                                see
+  GET    /jobs/{job}/logs/download                              see
+  GET    /jobs/{job}/manifest                                   inner
+  GET    /jobs/{job}/outputs                                    see
   GET    /tasks                                                 user
   GET    /tasks/{task}                                          own
   POST   /tasks/{task}/cancel                                   own
