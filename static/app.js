@@ -201,6 +201,20 @@
     window.addEventListener('beforeunload', (event) => { if (running || waiting.length) event.preventDefault(); });
   }
 
+  // ---- Fields that are used only with some values of others: [data-only-if='{"/type":["java"]}']; the rest is not sent
+  function only(form) {
+    const value = (name) => {
+      const field = form.elements.namedItem(name);
+      return field?.type === 'checkbox' ? (field.checked ? field.value : '') : field?.value;
+    };
+    for (const part of $$('[data-only-if]', form)) {
+      const used = Object.entries(JSON.parse(part.dataset.onlyIf)).every(([name, values]) => value(name) === undefined || values.includes(value(name)));
+      part.hidden = !used;
+      for (const field of $$('input, select, textarea', part)) field.disabled = !used;
+    }
+  }
+  document.addEventListener('input', (event) => { if (event.target.form) only(event.target.form); }, true);
+
   // ---- Streams (hx-sse): what the extension leaves open
   const isStream = (element) => element?.hasAttribute?.('hx-sse:connect');
   let liveness = null;
@@ -377,6 +391,7 @@
   const words = new WeakMap();
   function begin() {
     for (const [selector, start] of [['form[data-upload]', uploads], ['[data-log]', log]]) for (const element of $$(selector)) if (!begun.has(element)) { begun.add(element); start(element); }
+    for (const form of $$('form:has([data-only-if])')) only(form);
     for (const fold of $$('details.fold:has([aria-invalid="true"])')) fold.open = true;
     for (const element of $$('[data-announce]')) {
       const text = element.textContent.trim().replace(/\s+/g, ' ');

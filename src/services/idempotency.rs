@@ -26,17 +26,19 @@ impl Key {
                 None,
             ));
         }
-        let body_hash = Sha256::digest(body)
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            });
         Ok(Self {
             route: route.to_owned(),
             key: key.to_owned(),
-            body_hash,
+            body_hash: hash(body),
         })
+    }
+
+    /// The key of a form that was sent. Sent twice it is once; one that was gone back to and changed is another request,
+    /// although the page still has the key that it was opened with.
+    pub fn of_form(route: &str, opened: &str, body: &[u8]) -> Result<Self> {
+        let body_hash = hash(body);
+        let key = format!("{opened}-{}", &body_hash[..32]);
+        Self::parse(route, &key, body)
     }
 
     fn since(portal: &Portal) -> Timestamp {
@@ -121,6 +123,15 @@ pub async fn claim<T: std::str::FromStr>(
         }
         Err(other) => Err(other.into()),
     }
+}
+
+fn hash(body: &[u8]) -> String {
+    Sha256::digest(body)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// What a creating function gives back.

@@ -2,7 +2,7 @@
 use super::{
     draft::Draft,
     inputs::{self, Field, Kind},
-    rules::{InputRule, Presence, Rules},
+    rules::{Asked, InputRule, Presence, Rules},
 };
 
 /// What the form shows beside an input.
@@ -18,6 +18,10 @@ pub struct Input {
     /// The only values taken; empty for free text.
     pub options: Vec<String>,
     pub presence: Presence,
+    /// Must be filled wherever it is used.
+    pub is_needed: bool,
+    /// Other inputs, and the values of theirs with which this one is used; empty: always.
+    pub only_if: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Input {
@@ -27,6 +31,11 @@ impl Input {
 
     pub fn is_used(&self) -> bool {
         !matches!(self.presence, Presence::NotUsed(_))
+    }
+
+    /// Whether the form has it at all: some are used only with other values than are typed now.
+    pub fn is_offered(&self) -> bool {
+        self.is_used() || !self.only_if.is_empty()
     }
 
     /// Range and help in one line.
@@ -65,6 +74,8 @@ impl Rules {
             unit: rule.unit.clone(),
             default,
             options,
+            is_needed: rule.asked == Asked::Required,
+            only_if: rule.only_if.clone(),
             presence: match field {
                 Some(_) => self.presence(pointer, draft),
                 None => Presence::NotUsed("there is no such field".into()),

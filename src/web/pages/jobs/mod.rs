@@ -2,11 +2,13 @@
 mod cancel;
 mod delete;
 mod events;
+mod form;
 mod frame;
 mod list;
 mod log_text;
 mod logs;
 mod manifest;
+mod new;
 mod outputs;
 mod row;
 mod show;
@@ -16,6 +18,7 @@ use crate::web::Route;
 
 pub fn routes() -> Vec<Route> {
     let mut all = list::routes();
+    all.extend(new::routes());
     all.extend(show::routes());
     all.extend(logs::routes());
     all.extend(outputs::routes());
