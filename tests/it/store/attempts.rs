@@ -10,7 +10,7 @@ use tourmaline::{
     store::{Error, Load, LogPart},
 };
 
-fn is_stale<T: std::fmt::Debug>(result: Result<T, Error>) {
+fn is_stale<T: std::fmt::Debug>(result: &Result<T, Error>) {
     assert!(matches!(result, Err(Error::Stale(_))), "{result:?}");
 }
 
@@ -42,7 +42,7 @@ on_both! {
         tx.attempt_heard(&job, 1, false, None, seen + MINUTE).await.unwrap();
         tx.attempt_heard(&job, 1, true, None, seen + HOUR).await.unwrap();
         tx.attempt_running(&job, 1, seen + MINUTE).await.unwrap();
-        is_stale(tx.attempt_running(&job, 1, seen).await);
+        is_stale(&tx.attempt_running(&job, 1, seen).await);
         tx.commit().await.unwrap();
         let runs = store.find_attempt(id, 1).await.unwrap().unwrap();
         assert_eq!((runs.phase, runs.started_at), (AttemptPhase::Running, Some(seen + MINUTE)));
@@ -55,14 +55,14 @@ on_both! {
         let card = Card { title: "t".into(), what: "w".into(), proof: vec![], remedy: "r".into() };
         let end = seen + HOUR;
         let mut tx = store.begin().await.unwrap();
-        is_stale(tx.attempt_ended(&job, 1, None, None).await);
-        is_stale(tx.attempt_ending(&job, 1, AttemptPhase::Starting, &exit, end).await);
+        is_stale(&tx.attempt_ended(&job, 1, None, None).await);
+        is_stale(&tx.attempt_ending(&job, 1, AttemptPhase::Starting, &exit, end).await);
         tx.attempt_ending(&job, 1, AttemptPhase::Running, &exit, end).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.list_live_attempts(&local).await.unwrap()[0].phase, AttemptPhase::Ending);
         let mut tx = store.begin().await.unwrap();
         tx.attempt_ended(&job, 1, Some(Cause::Program), Some(&card)).await.unwrap();
-        is_stale(tx.attempt_ended(&job, 1, None, None).await);
+        is_stale(&tx.attempt_ended(&job, 1, None, None).await);
         tx.commit().await.unwrap();
         let ended = &store.list_attempts(id).await.unwrap()[0];
         assert_eq!((ended.phase, ended.ended_at, &ended.exit), (AttemptPhase::Ended, Some(end), &Some(exit)));
@@ -105,10 +105,10 @@ on_both! {
         tx.open_log_stream(&job, 1, &driver, portal.now() + HOUR).await.unwrap();
         tx.add_log_part(&job, 1, &driver, &part(0, 10), portal.now()).await.unwrap();
         tx.add_log_part(&job, 1, &driver, &part(10, 5), portal.now() + MINUTE).await.unwrap();
-        is_stale(tx.add_log_part(&job, 1, &driver, &part(10, 5), portal.now()).await);
-        is_stale(tx.add_log_part(&job, 1, &driver, &part(16, 5), portal.now()).await);
-        is_stale(tx.complete_log_stream(&job, 1, &driver, 10).await);
-        is_stale(tx.set_log_archive(&job, 1, &driver, "a", "i", "s").await);
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(10, 5), portal.now()).await);
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(16, 5), portal.now()).await);
+        is_stale(&tx.complete_log_stream(&job, 1, &driver, 10).await);
+        is_stale(&tx.set_log_archive(&job, 1, &driver, "a", "i", "s").await);
         tx.commit().await.unwrap();
         assert_eq!(heard.try_recv().unwrap(), Change::Log(id));
         assert!(heard.try_recv().is_err(), "told once");
@@ -131,12 +131,12 @@ on_both! {
         assert!(store.list_unmerged_streams(10).await.unwrap().is_empty());
         let mut tx = store.begin().await.unwrap();
         tx.complete_log_stream(&job, 1, &driver, 15).await.unwrap();
-        is_stale(tx.add_log_part(&job, 1, &driver, &part(15, 1), portal.now()).await);
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(15, 1), portal.now()).await);
         tx.commit().await.unwrap();
         assert_eq!(store.list_unmerged_streams(10).await.unwrap()[0].stream, driver);
         let mut tx = store.begin().await.unwrap();
         tx.set_log_archive(&job, 1, &driver, "archive", "index", "sum").await.unwrap();
-        is_stale(tx.set_log_archive(&job, 1, &driver, "other", "index", "sum").await);
+        is_stale(&tx.set_log_archive(&job, 1, &driver, "other", "index", "sum").await);
         tx.commit().await.unwrap();
         let kept = store.find_log_stream(id, 1, &driver).await.unwrap().unwrap();
         assert_eq!((kept.archive_key.as_deref(), kept.index_key.as_deref()), (Some("archive"), Some("index")));
