@@ -2,6 +2,9 @@
 //!
 //! A story that both databases must tell alike is written with [`on_both!`]; the rest take `Portal::new()`.
 #![allow(clippy::unwrap_used, reason = "a test may")]
+#[cfg(feature = "postgres")]
+#[path = "../own_database/mod.rs"]
+mod own_database;
 #[path = "../pretended_spark/mod.rs"]
 mod pretended_spark;
 

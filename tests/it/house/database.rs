@@ -1,49 +1,12 @@
-//! A database of a house's own on the tests' PostgreSQL server, gone with the house.
+//! Houses on PostgreSQL.
 use super::{Home, Portal};
-use futures::FutureExt as _;
-use secrecy::SecretString;
-use sqlx::{Connection as _, Executor as _, PgConnection};
-use std::{
-    panic::{AssertUnwindSafe, resume_unwind},
-    time::{Duration, Instant},
-};
+use crate::own_database::with_own;
+use sqlx::{Connection as _, PgConnection};
+use std::time::{Duration, Instant};
 
 /// Tells a story in a house on PostgreSQL, and leaves nothing of it there.
 pub async fn on_postgres<F: Future>(story: impl FnOnce(Portal) -> F) {
-    let server = std::env::var("TOURMALINE_TEST_DATABASE_URL").expect(
-        "TOURMALINE_TEST_DATABASE_URL must name a superuser of a PostgreSQL server: `tests/postgres cargo test …` sets it",
-    );
-    let name = format!("tourmaline_{}", uuid::Uuid::new_v4().simple());
-    // Sorts as a dictionary does, like most databases out there: a query that counts on the order of bytes is found here.
-    let sql = format!(
-        "CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy ENCODING 'UTF8' LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en'"
-    );
-    run(&server, &sql).await;
-    let portal = Portal::at(Home::Postgres(address(&server, &name))).await;
-    let told = AssertUnwindSafe(story(portal)).catch_unwind().await;
-    // Awaited, never blocked on: the server lets no database go while a connection of this runtime is signing in.
-    run(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-    if let Err(panic) = told {
-        resume_unwind(panic);
-    }
-}
-
-fn address(server: &str, name: &str) -> SecretString {
-    let (server, options) = match server.split_once('?') {
-        Some((server, options)) => (server, format!("?{options}")),
-        None => (server, String::new()),
-    };
-    let (server, _) = server.rsplit_once('/').unwrap();
-    format!("{server}/{name}{options}").into()
-}
-
-async fn run(server: &str, sql: &str) {
-    let mut connection = PgConnection::connect(server)
-        .await
-        .expect("the PostgreSQL server of TOURMALINE_TEST_DATABASE_URL answers");
-    let statement = sqlx::AssertSqlSafe(sql.to_owned());
-    connection.execute(statement).await.unwrap();
-    connection.close().await.unwrap();
+    with_own(async |url| story(Portal::at(Home::Postgres(url)).await).await).await;
 }
 
 /// Until a statement waits for another's lock.
