@@ -365,7 +365,7 @@
       find.addEventListener('keydown', (event) => { if (event.key === 'Enter' && marks.length) { event.preventDefault(); go(event.shiftKey ? -1 : 1); } });
     }
     const here = $('.here', lines);
-    if (here) here.scrollIntoView({ block: 'center' }); else if (following) bottom();
+    if (here) here.scrollIntoView({ block: 'center' }); else if (following || lines.hasAttribute('data-log-end')) bottom();
 
     if (!box.dataset.streamUrl || !window.htmx) return;
     box.addEventListener('htmx:sse:before:message', (event) => {

@@ -240,7 +240,7 @@ pub async fn search(
     let (mut at, mut line, mut line_start) = (from, Vec::new(), from);
     let mut hits = Vec::new();
     while at < row.size {
-        if hits.len() >= most || started.elapsed() > Duration::from_secs(5) {
+        if started.elapsed() > Duration::from_secs(5) {
             return Ok(Found {
                 hits,
                 next: Some(line_start),
@@ -258,6 +258,12 @@ pub async fn search(
             if part.ends_with(b"\n") {
                 keep_if_matching(&matcher, &mut line, line_start, &mut hits);
                 line_start = at;
+                if hits.len() >= most && at < row.size {
+                    return Ok(Found {
+                        hits,
+                        next: Some(line_start),
+                    });
+                }
             }
         }
     }

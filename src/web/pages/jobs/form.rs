@@ -75,7 +75,12 @@ impl JobForm {
             .map(|(other, values)| ((*other).to_owned(), values.clone().into()))
             .collect();
         Field {
-            hint: input.hint(),
+            // A list of choices shows its default and its range by itself.
+            hint: if options.is_empty() {
+                input.hint()
+            } else {
+                input.help.clone()
+            },
             errors: self.errors_of(pointer),
             is_optional: !input.is_needed && input.default.is_empty(),
             fixed: match &input.presence {
@@ -108,12 +113,14 @@ impl JobForm {
     pub fn summary(&self) -> Vec<(String, String)> {
         let of = |violation: &Violation| {
             let pointer = owner(&violation.field);
-            let mut named = self.rules.input(pointer, &self.draft).label;
-            let entry = subject(violation);
-            if !entry.is_empty() {
-                named = format!("{named}: {entry}");
-            }
-            (pointer.to_owned(), sentence(&named, &violation.message))
+            let label = self.rules.input(pointer, &self.draft).label;
+            let said = sentence(&subject(violation), &violation.message);
+            let text = if label.is_empty() {
+                said
+            } else {
+                format!("{label}: {said}")
+            };
+            (pointer.to_owned(), text)
         };
         self.errors.iter().map(of).collect()
     }
@@ -135,7 +142,7 @@ impl JobForm {
             })
             .count();
         match given {
-            0 => "as usual".into(),
+            0 => String::new(),
             1 => "1 set".into(),
             n => format!("{n} set"),
         }
@@ -240,10 +247,10 @@ mod tests {
         assert_eq!(
             sentences,
             [
-                "Name must be given: a line of text.",
+                "Name: Must be given: a line of text.",
                 "Spark configuration: `spark.master` must not be set: the site does.",
-                "Arguments: line 2 is too long.",
-                "Most executors must be given.",
+                "Arguments: Line 2 is too long.",
+                "Most executors: Must be given.",
                 "Main file: There is no file `x`. Upload it first.",
             ]
         );
@@ -261,6 +268,6 @@ mod tests {
         assert!(form.field("/main_class").is_offered);
         assert!(!form.field("/main_class").is_optional);
         assert!(form.field("/name").only_if.is_empty());
-        assert_eq!(form.note("/priority /labels"), "as usual");
+        assert_eq!(form.note("/priority /labels"), "");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     store::Place,
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
@@ -206,28 +206,28 @@ impl JobFrame {
             .then(|| self.at(&format!("/stream?after={}", self.job().last_event)))
     }
 
-    /// Why it waits, in sentences.
-    pub fn waits(&self) -> Vec<String> {
-        if !self.is_live() {
-            return Vec::new();
-        }
-        let mut sentences = Vec::new();
-        if let Some(reason) = &self.job().reason {
-            let stop = if reason.ends_with('.') { "" } else { "." };
-            let label = if self.job().phase == Phase::Queued {
-                "Waiting: "
-            } else {
-                ""
-            };
-            sentences.push(format!("{label}{reason}{stop}"));
-        }
+    /// Why it waits and where it stands, in words.
+    pub fn waits(&self) -> String {
+        let mut text = match &self.job().reason {
+            Some(reason) if self.is_live() => {
+                let stop = if reason.ends_with('.') { "" } else { "." };
+                if self.job().phase == Phase::Queued {
+                    format!("Waiting: {reason}{stop}")
+                } else {
+                    format!("{reason}{stop}")
+                }
+            }
+            _ => String::new(),
+        };
         match self.ahead {
-            Some(0) => sentences.push("It is the next of its queue.".into()),
-            Some(1) => sentences.push("One job of its queue is before it.".into()),
-            Some(n) => sentences.push(format!("{n} jobs of its queue are before it.")),
+            Some(0) => text.push_str(" It is the next of its queue."),
+            Some(1) => text.push_str(" One job of its queue is before it."),
+            Some(n) => {
+                let _ = write!(text, " {n} jobs of its queue are before it.");
+            }
             None => {}
         }
-        sentences
+        text
     }
 
     pub fn cancel_wish(&self) -> Option<(&str, Timestamp)> {

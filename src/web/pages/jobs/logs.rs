@@ -99,6 +99,8 @@ struct Log {
     lines: Vec<Line>,
     start: u64,
     end: u64,
+    /// Whether the last of these lines is what the reader wants to see first.
+    begins_at_its_end: bool,
 }
 
 /// What a search over the whole stream found.
@@ -163,8 +165,9 @@ impl LogsPage {
     }
 
     fn wait_url(&self) -> String {
-        self.frame
-            .at(&format!("/logs?attempt={}&wait=true", self.attempt()))
+        let here = self.frame.here();
+        let join = if here.contains('?') { '&' } else { '?' };
+        format!("{here}{join}wait=true")
     }
 
     /// Whether what is shown grows by itself: its end is in sight and more can come, of it or of the job.
@@ -179,6 +182,10 @@ impl LogsPage {
                 self.frame.job().last_event
             )
         })
+    }
+
+    fn plain(&self, line: &str) -> String {
+        log_text::shown(line)
     }
 
     fn is_stream(&self, row: &LogStream) -> bool {
@@ -220,7 +227,7 @@ impl Log {
         if self.row.complete {
             "from the archive"
         } else {
-            "live"
+            "still growing"
         }
     }
 
@@ -334,6 +341,7 @@ async fn look(
         start: shown.range.start,
         end: shown.range.end,
         lines: shown.lines,
+        begins_at_its_end: matches!(place, Place::End | Place::Before(_)),
         row,
     })
 }

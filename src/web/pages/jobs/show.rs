@@ -46,7 +46,8 @@ pub(super) struct Wanted {
 struct ShowPage {
     view: View,
     frame: JobFrame,
-    arguments: Vec<String>,
+    /// As they were typed, and as they were resolved where that differs and the reader may see it.
+    arguments: Vec<(String, Option<String>)>,
 }
 
 impl ShowPage {
@@ -168,14 +169,21 @@ async fn show(
 ) -> Result<Html<String>> {
     let portal = &app.portal;
     let frame = JobFrame::open(portal, &actor, id, Tab::Overview, wanted.attempt).await?;
+    let mut arguments: Vec<(String, Option<String>)> = frame
+        .job()
+        .spec
+        .arguments
+        .iter()
+        .map(|typed| (typed.clone(), None))
+        .collect();
     // What was resolved holds addresses of the store, which are part of the manifest.
-    let arguments = if frame.sees_inner() {
+    if frame.sees_inner() {
         let attempt = frame.shown().map(|attempt| attempt.number);
         let populated = jobs::manifest(portal, &actor, id, attempt).await?;
-        populated.app.spec.arguments
-    } else {
-        frame.job().spec.arguments.clone()
-    };
+        for ((typed, resolved), given) in arguments.iter_mut().zip(populated.app.spec.arguments) {
+            *resolved = (*typed != given).then_some(given);
+        }
+    }
     let page = ShowPage {
         view,
         frame,
