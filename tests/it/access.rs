@@ -75,6 +75,9 @@ const TABLE: &str = r#"
 ! POST   /projects/{project}/files/delete                       files    path=code/main.py
   POST   /projects/{project}/files/zip                          see      path=code/main.py
   GET    /projects/{project}/jobs                               see
+  GET    /projects/{project}/jobs/new                           jobs
+  POST   /projects/{project}/jobs                               jobs     /name=
+  POST   /projects/{project}/jobs/preview                       jobs     /name=
   GET    /projects/{project}/jobs/stream                        see
   GET    /jobs                                                  user
   GET    /jobs/stream                                           user

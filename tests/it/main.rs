@@ -17,6 +17,7 @@ mod files;
 mod home;
 mod problems;
 mod projects;
+mod secrets;
 mod sign_in;
 mod store;
 mod tokens;
