@@ -132,10 +132,18 @@ class Portal:
         self.admin("user", "add", name, "--password-stdin", stdin=secrets.token_hex(16))
         return self.admin("token", name, "--scope", scope)
 
-    def memory(self):
-        """Resident memory in bytes."""
+    def memory(self, most=False):
+        """Resident memory in bytes: now, or the most since `forget_most` (Linux)."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+        return int(re.search(rf"{'VmHWM' if most else 'VmRSS'}:\s+(\d+)", status)[1]) * 1024
+
+    def forget_most(self):
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def processor(self):
+        """Seconds of processor time so far (Linux)."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Client:

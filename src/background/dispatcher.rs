@@ -20,13 +20,13 @@ impl Worker for Dispatcher {
     async fn tick(&mut self, lease: &Lease) -> anyhow::Result<()> {
         let portal = &self.0;
         let mut candidates = jobs::candidates(portal).await?;
-        for queue in portal.store.list_queues().await? {
+        for (queue, state) in portal.store.list_queue_states().await? {
             let waiting = portal
                 .store
-                .list_placeable(&queue.name, portal.clock.now(), LOOK)
+                .list_placeable(&queue, portal.clock.now(), LOOK)
                 .await?;
             for job in &waiting {
-                if queue.state == QueueState::Hold {
+                if state == QueueState::Hold {
                     attempts::waits(portal, lease, job, "The queue is on hold.").await?;
                     continue;
                 }

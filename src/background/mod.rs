@@ -78,6 +78,7 @@ pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationTok
                 }
             };
         }
+        let began = Instant::now();
         if let Some((lease, _)) = &held {
             let span = tracing::info_span!("background", worker = W::NAME);
             if let Err(error) = worker.tick(lease).instrument(span).await {
@@ -90,12 +91,11 @@ pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationTok
                 held = None;
             }
         }
-        // A burst of changes is one wake.
+        // A burst of changes is one wake, and changes without end leave four fifths of the time to others.
+        let pause = (began.elapsed() * 4).max(Duration::from_millis(20));
         let woken = async {
             match changes.recv().await {
-                Ok(_) | Err(RecvError::Lagged(_)) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+                Ok(_) | Err(RecvError::Lagged(_)) => tokio::time::sleep(pause).await,
                 Err(RecvError::Closed) => std::future::pending().await,
             }
         };

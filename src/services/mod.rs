@@ -45,6 +45,7 @@ pub struct Portal {
     pub storage: Storage,
     pub clusters: Arc<Clusters>,
     pub rules: CurrentRules,
+    pub acceptor: jobs::Acceptor,
     pub config: Arc<Config>,
     pub clock: Clock,
     /// The data folder.

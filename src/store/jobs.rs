@@ -1,4 +1,5 @@
 //! Jobs: accepted once, moved from phase to phase by compare-and-set, listed newest first.
+mod insert;
 mod list;
 
 pub use list::JobFilter;
@@ -6,7 +7,7 @@ pub use list::JobFilter;
 use super::{Column, Error, Inner, Result, Store, Tx, json, micros, on, within};
 use crate::domain::{
     access::Permitted,
-    event::{Change, EventKind},
+    event::Change,
     ids::{JobId, ProjectId, UserId},
     job::{CancelRequest, Card, Cause, Job, JobSpec, Phase},
     names::{ObjectName, QueueName, Title, UserName},
@@ -173,80 +174,6 @@ impl Store {
 }
 
 impl Tx {
-    /// Accepts a job: its row and its first event. `Stale` where the project went away meanwhile.
-    pub async fn insert_job(
-        &mut self,
-        project: &Permitted<ProjectId>,
-        job: &NewJob,
-        actor: &str,
-    ) -> Result<()> {
-        let spec = json(&job.spec)?;
-        let search =
-            format!("{}\n{}\n{}", job.spec.name, job.slug, job.spec.main_file).to_lowercase();
-        let number = match &mut self.inner {
-            Inner::Sqlite(_) => "(SELECT COALESCE(MAX(number), 0) + 1 FROM jobs)",
-            Inner::Pg(tx) => {
-                // A share lock, so that a deletion that begins now waits for this and then sees the job.
-                sqlx::query("SELECT id FROM projects WHERE id = $1 FOR SHARE")
-                    .bind(project.scope().to_string())
-                    .execute(&mut **tx)
-                    .await?;
-                "nextval('job_numbers')"
-            }
-        };
-        let sql = format!(
-            "INSERT INTO jobs (id, number, project_id, user_id, slug, name, type, queue, cluster, priority, spec, \
-             rules_version, phase, phase_since, created_at, attempts, code_copied, last_event) \
-             SELECT $1, {number}, p.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, $12, 0, FALSE, 0 \
-             FROM projects p WHERE p.id = $2 AND p.deleting_at IS NULL AND p.archived_at IS NULL RETURNING number"
-        );
-        let number: Option<i64> = within!(self, |db| {
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-                .bind(job.id.to_string())
-                .bind(project.scope().to_string())
-                .bind(job.user.to_string())
-                .bind(job.slug.as_str())
-                .bind(job.spec.name.as_str())
-                .bind(job.spec.language.as_str())
-                .bind(job.spec.queue.as_str())
-                .bind(job.spec.cluster.as_ref().map(|c| c.as_str().to_owned()))
-                .bind(i64::from(job.spec.priority))
-                .bind(spec)
-                .bind(&job.rules_version)
-                .bind(micros(job.created_at))
-                .fetch_optional(db)
-                .await
-        })?;
-        let number = number.ok_or(Error::Stale("the project"))?;
-        match &mut self.inner {
-            Inner::Sqlite(tx) => {
-                sqlx::query("INSERT INTO jobs_search (rowid, project, text) VALUES ($1, $2, $3)")
-                    .bind(number)
-                    .bind(list::key(*project.scope()))
-                    .bind(search)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-            Inner::Pg(tx) => {
-                sqlx::query("UPDATE jobs SET search = $2 WHERE id = $1")
-                    .bind(job.id.to_string())
-                    .bind(search)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-        }
-        self.add_event(
-            job.id,
-            EventKind::Accepted,
-            "Accepted and queued.",
-            Some(actor),
-            None,
-            job.created_at,
-        )
-        .await?;
-        Ok(())
-    }
-
     /// Moves a job from one phase to another; `Stale` where it is no longer in the first.
     pub async fn move_job(
         &mut self,

@@ -59,6 +59,26 @@ impl Store {
             .collect()
     }
 
+    /// The queues without counting what waits in them.
+    pub async fn list_queue_states(&self) -> Result<Vec<(QueueName, QueueState)>> {
+        let rows: Vec<(String, String)> = on!(self, |db| {
+            sqlx::query_as("SELECT name, state FROM queues ORDER BY name")
+                .fetch_all(db)
+                .await
+        })?;
+        rows.into_iter()
+            .map(|(name, state)| {
+                let id = name.clone();
+                let column = Column {
+                    table: "queues",
+                    id: &id,
+                };
+                let state = column.parse("state", &state)?;
+                Ok((column.name("name", name)?, state))
+            })
+            .collect()
+    }
+
     pub async fn find_queue_state(&self, name: &QueueName) -> Result<Option<QueueState>> {
         let state: Option<String> = on!(self, |db| {
             sqlx::query_scalar("SELECT state FROM queues WHERE name = $1")

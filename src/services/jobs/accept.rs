@@ -1,25 +1,26 @@
 //! Accepting a job: validated, authorised, held against fixed limits, committed with its first event. Milliseconds.
-use super::placing;
+use super::{acceptor::Wanted, placing};
 use crate::{
     domain::{
         access::{Action, Actor},
         ids::{JobId, ProjectId},
-        job::{CodePath, JobSpec},
+        job::{CodePath, Job, JobSpec, Phase},
         names::{FilePath, ObjectName},
         violation::Violations,
     },
     services::{Error, Portal, Result, idempotency::Key},
     storage::{self, keys},
-    store::{self, NewJob, QueueState},
+    store::{self, NewJob, Place, QueueState},
     validate::{self, Draft},
 };
 use std::time::Duration;
 
-/// The job, and whether this call made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The job, and what this call made.
+#[derive(Debug, Clone)]
 pub struct Accepted {
     pub id: JobId,
-    pub new: bool,
+    /// The job as it was made; none where an earlier call made it.
+    pub new: Option<Box<Place>>,
 }
 
 /// Accepts a job. The same key and body give the job that the first call made.
@@ -30,11 +31,11 @@ pub async fn submit(
     draft: &Draft,
     key: Option<&Key>,
 ) -> Result<Accepted> {
-    let (_, permit) = portal.open_project(actor, project, Action::RunJobs).await?;
+    let (membership, permit) = portal.open_project(actor, project, Action::RunJobs).await?;
     if let Some(key) = key
         && let Some(id) = key.find(portal, actor).await?
     {
-        return Ok(Accepted { id, new: false });
+        return Ok(Accepted { id, new: None });
     }
     let spec = check(portal, project, draft).await?;
     let live = portal.store.count_live_jobs(project).await?;
@@ -47,7 +48,6 @@ pub async fn submit(
             retry_seconds: 60,
         });
     }
-    let now = portal.clock.now();
     let mut random = [0; 6];
     getrandom::fill(&mut random).map_err(anyhow::Error::from)?;
     let job = NewJob {
@@ -55,33 +55,61 @@ pub async fn submit(
         user: actor.user.id,
         slug: ObjectName::for_job(&spec.name, random),
         rules_version: portal.rules.now().version().to_owned(),
-        created_at: now,
+        created_at: portal.clock.now(),
         spec,
     };
-    let mut tx = portal.store.begin().await?;
-    if let Some(key) = key
-        && let Err(error) = key.take(portal, &mut tx, actor, &job.id.to_string()).await
-    {
-        drop(tx);
-        return match error {
+    let wanted = Wanted {
+        permit,
+        actor: actor.clone(),
+        job: job.clone(),
+        key: key.cloned(),
+    };
+    match portal.acceptor.accept(portal, wanted).await? {
+        Ok(number) => Ok(Accepted {
+            id: job.id,
+            new: Some(Box::new(Place {
+                user_name: actor.user.name.clone(),
+                project_name: membership.project.name,
+                job: queued(job, project, number),
+            })),
+        }),
+        Err(error) => match (error, key) {
             // Another with the same key was first; its answer is ours.
-            store::Error::Duplicate(_) => match key.find(portal, actor).await? {
-                Some(id) => Ok(Accepted { id, new: false }),
+            (store::Error::Duplicate(_), Some(key)) => match key.find(portal, actor).await? {
+                Some(id) => Ok(Accepted { id, new: None }),
                 None => Err(Error::Conflict(
                     "Another request with this Idempotency-Key failed just now. Send it again."
                         .into(),
                 )),
             },
-            other => Err(other.into()),
-        };
+            (other, _) => Err(other.into()),
+        },
     }
-    tx.insert_job(&permit, &job, actor.user.name.as_str())
-        .await?;
-    tx.commit().await?;
-    Ok(Accepted {
+}
+
+/// The job as its row was written.
+fn queued(job: NewJob, project: ProjectId, number: i64) -> Job {
+    Job {
         id: job.id,
-        new: true,
-    })
+        number,
+        project,
+        user: job.user,
+        slug: job.slug,
+        spec: job.spec,
+        rules_version: job.rules_version,
+        phase: Phase::Queued,
+        phase_since: job.created_at,
+        reason: None,
+        created_at: job.created_at,
+        started_at: None,
+        ended_at: None,
+        attempts: 0,
+        not_before: None,
+        cause: None,
+        card: None,
+        cancel_requested: None,
+        last_event: 1,
+    }
 }
 
 /// Everything that is wrong with a draft, or the job.

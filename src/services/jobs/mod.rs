@@ -1,9 +1,11 @@
 //! Jobs: accepted, looked at, cancelled, run again, deleted. No cluster is called here.
 mod accept;
+mod acceptor;
 mod placing;
 mod preview;
 
 pub use accept::{Accepted, submit};
+pub use acceptor::Acceptor;
 pub use placing::{Candidates, candidates, placement};
 pub(super) use preview::image;
 pub use preview::{Preview, manifest, populated, preview};

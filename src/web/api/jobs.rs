@@ -185,7 +185,7 @@ pub struct JobView {
     phase_since: String,
     /// Why it waits, in words.
     reason: Option<String>,
-    /// How many jobs of its queue are before it, while it waits.
+    /// How many jobs of its queue are before it, while it waits; not counted for a list or the answer to a submission.
     queue_position: Option<i64>,
     created_at: String,
     started_at: Option<String>,
@@ -352,11 +352,10 @@ async fn answer_accepted(
     actor: &crate::domain::access::Actor,
     accepted: jobs::Accepted,
 ) -> Result<Response> {
-    let view = view(app, actor, accepted.id).await?;
-    let status = if accepted.new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
+    let (status, view) = match accepted.new {
+        // Who may submit may see all of it, and nothing has happened to it yet.
+        Some(place) => (StatusCode::CREATED, JobView::of(*place, true)),
+        None => (StatusCode::OK, view(app, actor, accepted.id).await?),
     };
     let location = format!("/api/v1/jobs/{}", accepted.id);
     Ok((
