@@ -2,6 +2,7 @@
 mod insert;
 mod list;
 
+pub use insert::Acceptance;
 pub use list::JobFilter;
 
 use super::{Column, Error, Inner, Result, Store, Tx, json, micros, on, within};

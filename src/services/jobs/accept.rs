@@ -37,8 +37,8 @@ pub async fn submit(
     {
         return Ok(Accepted { id, new: None });
     }
-    let spec = check(portal, project, draft).await?;
-    let live = portal.store.count_live_jobs(project).await?;
+    let live = async { Ok(portal.store.count_live_jobs(project).await?) };
+    let (spec, live) = tokio::try_join!(check(portal, project, draft), live)?;
     let most = portal.config.work.live_jobs_per_project;
     if live >= i64::from(most) {
         return Err(Error::TooMany {

@@ -6,7 +6,7 @@ use crate::{
         ids::ProjectId,
     },
     services::{Error, Portal, Result, idempotency::Key},
-    store::{self, NewJob, Tx},
+    store::{self, Acceptance, NewJob, Tx},
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -107,10 +107,8 @@ async fn together(
     mut tx: Tx,
     batch: &[Waiting],
 ) -> Result<Vec<i64>, store::Error> {
-    let mut numbers = Vec::with_capacity(batch.len());
-    for waiting in batch {
-        numbers.push(write(portal, &mut tx, &waiting.wanted).await?);
-    }
+    let wanted: Vec<&Wanted> = batch.iter().map(|waiting| &waiting.wanted).collect();
+    let numbers = write(portal, &mut tx, &wanted).await?;
     tx.commit().await?;
     Ok(numbers)
 }
@@ -121,16 +119,28 @@ async fn alone(portal: &Portal, wanted: &Wanted) -> Result<i64, store::Error> {
         return Ok(place.job.number);
     }
     let mut tx = portal.store.begin().await?;
-    let number = write(portal, &mut tx, wanted).await?;
+    let numbers = write(portal, &mut tx, &[wanted]).await?;
     tx.commit().await?;
-    Ok(number)
+    numbers
+        .first()
+        .copied()
+        .ok_or(store::Error::Stale("the project"))
 }
 
-async fn write(portal: &Portal, tx: &mut Tx, wanted: &Wanted) -> Result<i64, store::Error> {
-    let (job, actor) = (&wanted.job, &wanted.actor);
-    if let Some(key) = &wanted.key {
-        key.take(portal, tx, actor, &job.id.to_string()).await?;
+async fn write(portal: &Portal, tx: &mut Tx, all: &[&Wanted]) -> Result<Vec<i64>, store::Error> {
+    for wanted in all {
+        if let Some(key) = &wanted.key {
+            let job = wanted.job.id.to_string();
+            key.take(portal, tx, &wanted.actor, &job).await?;
+        }
     }
-    tx.insert_job(&wanted.permit, job, actor.user.name.as_str())
-        .await
+    let acceptances: Vec<Acceptance> = all
+        .iter()
+        .map(|wanted| Acceptance {
+            project: &wanted.permit,
+            job: &wanted.job,
+            actor: wanted.actor.user.name.as_str(),
+        })
+        .collect();
+    tx.insert_jobs(&acceptances).await
 }

@@ -1,4 +1,5 @@
-//! Accepting a job: its row, its words for the search and its first event, in as few statements as the database allows.
+//! Accepting jobs: their rows, their words for the search and their first events, in as few statements as the database
+//! allows.
 use super::{NewJob, list};
 use crate::{
     domain::{
@@ -10,30 +11,21 @@ use crate::{
 };
 use sqlx::{Postgres, Sqlite, Transaction};
 
-/// What both databases are told of a job, in this order.
-const COLUMNS: &str = "id, project_id, user_id, slug, name, type, queue, cluster, priority, spec, rules_version, created_at, \
-                       phase_since, phase, attempts, code_copied, last_event, number";
-const VALUES: &str =
-    "$1, p.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 'queued', 0, FALSE, 1";
-const OPEN: &str = "p.id = $2 AND p.deleting_at IS NULL AND p.archived_at IS NULL";
+/// A job to be accepted, in which project, and who submitted it.
+#[derive(Debug, Clone, Copy)]
+pub struct Acceptance<'a> {
+    pub project: &'a Permitted<ProjectId>,
+    pub job: &'a NewJob,
+    pub actor: &'a str,
+}
+
 const FIRST_EVENT: &str = "Accepted and queued.";
 
-macro_rules! bound {
-    ($query:expr, $project:expr, $job:expr) => {
-        $query
-            .bind($job.id.to_string())
-            .bind($project.to_string())
-            .bind($job.user.to_string())
-            .bind($job.slug.as_str())
-            .bind($job.spec.name.as_str())
-            .bind($job.spec.language.as_str())
-            .bind($job.spec.queue.as_str())
-            .bind($job.spec.cluster.as_ref().map(|c| c.as_str().to_owned()))
-            .bind(i64::from($job.spec.priority))
-            .bind(json(&$job.spec)?)
-            .bind(&$job.rules_version)
-            .bind(micros($job.created_at))
-    };
+impl Acceptance<'_> {
+    fn search(&self) -> String {
+        let job = self.job;
+        format!("{}\n{}\n{}", job.spec.name, job.slug, job.spec.main_file).to_lowercase()
+    }
 }
 
 impl Tx {
@@ -44,37 +36,62 @@ impl Tx {
         job: &NewJob,
         actor: &str,
     ) -> Result<i64> {
-        let project = *project.scope();
-        let search =
-            format!("{}\n{}\n{}", job.spec.name, job.slug, job.spec.main_file).to_lowercase();
-        let number = match &mut self.inner {
-            Inner::Sqlite(tx) => insert_sqlite(tx, project, job, &search, actor).await?,
-            Inner::Pg(tx) => insert_postgres(tx, project, job, &search, actor).await?,
+        let one = Acceptance {
+            project,
+            job,
+            actor,
         };
-        self.touch(Change::Job(project, job.id));
-        Ok(number)
+        let numbers = self.insert_jobs(&[one]).await?;
+        numbers.first().copied().ok_or(Error::Stale("the project"))
+    }
+
+    /// Accepts jobs and returns their numbers. `Stale` where one of their projects went away meanwhile.
+    pub async fn insert_jobs(&mut self, all: &[Acceptance<'_>]) -> Result<Vec<i64>> {
+        let numbers = match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let mut numbers = Vec::with_capacity(all.len());
+                for one in all {
+                    numbers.push(insert_sqlite(tx, one).await?);
+                }
+                numbers
+            }
+            Inner::Pg(tx) => insert_postgres(tx, all).await?,
+        };
+        for one in all {
+            self.touch(Change::Job(*one.project.scope(), one.job.id));
+        }
+        Ok(numbers)
     }
 }
 
-async fn insert_sqlite(
-    tx: &mut Transaction<'static, Sqlite>,
-    project: ProjectId,
-    job: &NewJob,
-    search: &str,
-    actor: &str,
-) -> Result<i64> {
-    let sql = format!(
-        "INSERT INTO jobs ({COLUMNS}) SELECT {VALUES}, (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs) \
-         FROM projects p WHERE {OPEN} RETURNING number"
-    );
-    let number: Option<i64> = bound!(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)), project, job)
-        .fetch_optional(&mut **tx)
-        .await?;
+async fn insert_sqlite(tx: &mut Transaction<'static, Sqlite>, one: &Acceptance<'_>) -> Result<i64> {
+    let (job, project) = (one.job, *one.project.scope());
+    let number: Option<i64> = sqlx::query_scalar(
+        "INSERT INTO jobs (id, number, project_id, user_id, slug, name, type, queue, cluster, priority, spec, \
+         rules_version, phase, phase_since, created_at, attempts, code_copied, last_event) \
+         SELECT $1, (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), p.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         'queued', $12, $12, 0, FALSE, 1 \
+         FROM projects p WHERE p.id = $2 AND p.deleting_at IS NULL AND p.archived_at IS NULL RETURNING number",
+    )
+    .bind(job.id.to_string())
+    .bind(project.to_string())
+    .bind(job.user.to_string())
+    .bind(job.slug.as_str())
+    .bind(job.spec.name.as_str())
+    .bind(job.spec.language.as_str())
+    .bind(job.spec.queue.as_str())
+    .bind(job.spec.cluster.as_ref().map(|c| c.as_str().to_owned()))
+    .bind(i64::from(job.spec.priority))
+    .bind(json(&job.spec)?)
+    .bind(&job.rules_version)
+    .bind(micros(job.created_at))
+    .fetch_optional(&mut **tx)
+    .await?;
     let number = number.ok_or(Error::Stale("the project"))?;
     sqlx::query("INSERT INTO jobs_search (rowid, project, text) VALUES ($1, $2, $3)")
         .bind(number)
         .bind(list::key(project))
-        .bind(search)
+        .bind(one.search())
         .execute(&mut **tx)
         .await?;
     sqlx::query(
@@ -84,32 +101,68 @@ async fn insert_sqlite(
     .bind(micros(job.created_at))
     .bind(EventKind::Accepted.as_str())
     .bind(FIRST_EVENT)
-    .bind(actor)
+    .bind(one.actor)
     .execute(&mut **tx)
     .await?;
     Ok(number)
 }
 
-/// The share lock makes a deletion that begins now wait for this and then see the job.
+/// All in one statement. The share lock makes a deletion that begins now wait for this and then see the jobs.
 async fn insert_postgres(
     tx: &mut Transaction<'static, Postgres>,
-    project: ProjectId,
-    job: &NewJob,
-    search: &str,
-    actor: &str,
-) -> Result<i64> {
-    let sql = format!(
-        "WITH p AS (SELECT p.id FROM projects p WHERE {OPEN} FOR SHARE), \
-         job AS (INSERT INTO jobs ({COLUMNS}, search) SELECT {VALUES}, nextval('job_numbers'), $13 FROM p RETURNING id, number), \
-         event AS (INSERT INTO events (job_id, id, at, kind, text, actor) SELECT job.id, 1, $12, $14, $15, $16 FROM job) \
-         SELECT number FROM job"
-    );
-    let number: Option<i64> = bound!(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)), project, job)
-        .bind(search)
-        .bind(EventKind::Accepted.as_str())
-        .bind(FIRST_EVENT)
-        .bind(actor)
-        .fetch_optional(&mut **tx)
-        .await?;
-    number.ok_or(Error::Stale("the project"))
+    all: &[Acceptance<'_>],
+) -> Result<Vec<i64>> {
+    let texts = |column: fn(&Acceptance<'_>) -> String| all.iter().map(column).collect::<Vec<_>>();
+    let specs = all
+        .iter()
+        .map(|one| json(&one.job.spec))
+        .collect::<Result<Vec<_>>>()?;
+    let clusters: Vec<Option<String>> = all
+        .iter()
+        .map(|one| one.job.spec.cluster.as_ref().map(ToString::to_string))
+        .collect();
+    let priorities: Vec<i64> = all
+        .iter()
+        .map(|one| i64::from(one.job.spec.priority))
+        .collect();
+    let times: Vec<i64> = all.iter().map(|one| micros(one.job.created_at)).collect();
+    let numbers: Vec<i64> = sqlx::query_scalar(
+        "WITH new AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
+             $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[]) \
+             WITH ORDINALITY AS n (id, project_id, user_id, slug, name, type, queue, cluster, priority, spec, \
+             rules_version, at, search, actor, place)), \
+         open AS (SELECT p.id FROM projects p \
+             WHERE p.id = ANY($2) AND p.deleting_at IS NULL AND p.archived_at IS NULL FOR SHARE), \
+         made AS (INSERT INTO jobs (id, number, project_id, user_id, slug, name, type, queue, cluster, priority, spec, \
+             rules_version, phase, phase_since, created_at, attempts, code_copied, last_event, search) \
+             SELECT new.id, nextval('job_numbers'), open.id, user_id, slug, name, type, queue, cluster, priority, spec, \
+             rules_version, 'queued', at, at, 0, FALSE, 1, search FROM new JOIN open ON open.id = new.project_id \
+             RETURNING id, number), \
+         told AS (INSERT INTO events (job_id, id, at, kind, text, actor) \
+             SELECT new.id, 1, new.at, $15, $16, new.actor FROM new JOIN made ON made.id = new.id) \
+         SELECT made.number FROM new JOIN made ON made.id = new.id ORDER BY new.place",
+    )
+    .bind(texts(|one| one.job.id.to_string()))
+    .bind(texts(|one| one.project.scope().to_string()))
+    .bind(texts(|one| one.job.user.to_string()))
+    .bind(texts(|one| one.job.slug.to_string()))
+    .bind(texts(|one| one.job.spec.name.to_string()))
+    .bind(texts(|one| one.job.spec.language.to_string()))
+    .bind(texts(|one| one.job.spec.queue.to_string()))
+    .bind(clusters)
+    .bind(priorities)
+    .bind(specs)
+    .bind(texts(|one| one.job.rules_version.clone()))
+    .bind(times)
+    .bind(texts(|one| one.search()))
+    .bind(texts(|one| one.actor.to_owned()))
+    .bind(EventKind::Accepted.as_str())
+    .bind(FIRST_EVENT)
+    .fetch_all(&mut **tx)
+    .await?;
+    if numbers.len() == all.len() {
+        Ok(numbers)
+    } else {
+        Err(Error::Stale("the project"))
+    }
 }
