@@ -79,6 +79,9 @@ const TABLE: &str = r#"
   POST   /projects/{project}/jobs                               jobs     /name=
   POST   /projects/{project}/jobs/preview                       jobs     /name=
   GET    /projects/{project}/jobs/stream                        see
+  GET    /projects/{project}/jobs/new                           jobs
+  POST   /projects/{project}/jobs                               jobs     /name=
+  POST   /projects/{project}/jobs/preview                       jobs     /name=
   GET    /jobs                                                  user
   GET    /jobs/stream                                           user
   GET    /jobs/{job}                                            see

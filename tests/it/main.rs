@@ -15,6 +15,7 @@ mod account;
 mod admin;
 mod files;
 mod home;
+mod jobs;
 mod problems;
 mod projects;
 mod secrets;

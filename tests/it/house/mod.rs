@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tourmaline::{
     auth::Auth,
     cluster::{Cluster, Clusters, local::Local},
-    config::Config,
+    config::{self, Config},
     domain::clock::Clock,
     server,
     services::{self, seed},
@@ -122,8 +122,12 @@ impl Portal {
         let mut services = server::open_portal(house.config.clone(), &data, clock.clone())
             .await
             .unwrap();
+        let local_config = config::Local {
+            enabled: true,
+            ..house.config.local.clone()
+        };
         let local = Local::with(
-            &house.config.local,
+            &local_config,
             &data,
             clock.clone(),
             env!("CARGO_BIN_EXE_tourmaline").into(),
