@@ -87,9 +87,8 @@ impl Acceptor {
                 }
             }
             Err(error) if batch.len() == 1 => {
-                for waiting in batch {
-                    let _ = waiting.tell.send(Err(error));
-                    break;
+                if let Some(only) = batch.into_iter().next() {
+                    let _ = only.tell.send(Err(error));
                 }
             }
             Err(error) => {

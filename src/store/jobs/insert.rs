@@ -113,6 +113,7 @@ async fn insert_postgres(
     all: &[Acceptance<'_>],
 ) -> Result<Vec<i64>> {
     let texts = |column: fn(&Acceptance<'_>) -> String| all.iter().map(column).collect::<Vec<_>>();
+    let searches: Vec<String> = all.iter().map(Acceptance::search).collect();
     let specs = all
         .iter()
         .map(|one| json(&one.job.spec))
@@ -154,7 +155,7 @@ async fn insert_postgres(
     .bind(specs)
     .bind(texts(|one| one.job.rules_version.clone()))
     .bind(times)
-    .bind(texts(|one| one.search()))
+    .bind(searches)
     .bind(texts(|one| one.actor.to_owned()))
     .bind(EventKind::Accepted.as_str())
     .bind(FIRST_EVENT)
