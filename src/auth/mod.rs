@@ -3,6 +3,7 @@
 pub mod first_start;
 mod limits;
 pub mod passwords;
+pub mod proof;
 pub mod secret;
 pub mod sessions;
 pub mod tokens;

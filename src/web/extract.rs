@@ -8,8 +8,15 @@ use super::{
     error::{Result, WebError},
     guard::Caller,
 };
-use crate::{auth::sessions::SignedIn, domain::access::Actor, services::Error};
-use axum::extract::{FromRequest, FromRequestParts, Request, rejection};
+use crate::{
+    auth::sessions::SignedIn,
+    domain::{access::Actor, quantity::human_bytes},
+    services::Error,
+};
+use axum::extract::{
+    DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError,
+    rejection,
+};
 use http::{header, request::Parts};
 
 #[derive(FromRequestParts)]
@@ -23,6 +30,32 @@ pub struct Query<T>(pub T);
 #[derive(FromRequest)]
 #[from_request(via(axum::Form), rejection(WebError))]
 pub struct Form<T>(pub T);
+
+/// What a form with files may bring in all: its parser holds what arrives faster than it is taken. Larger files come by
+/// themselves, without a form around them.
+pub const FORM_LIMIT: usize = 64 << 20;
+
+/// A form with files; asked for once it is known that the caller may send them.
+pub async fn files(mut request: Request) -> Result<Multipart> {
+    DefaultBodyLimit::max(FORM_LIMIT).apply(&mut request);
+    let form = Multipart::from_request(request, &()).await;
+    form.map_err(|_| {
+        WebError::UnsupportedMediaType("Send a form with files: multipart/form-data.".into())
+    })
+}
+
+impl From<MultipartError> for WebError {
+    fn from(error: MultipartError) -> Self {
+        if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+            let most = human_bytes(FORM_LIMIT as u64);
+            return Error::TooLarge(format!(
+                "These files are larger than the {most} that one form may bring. Send fewer at once, or use the API."
+            ))
+            .into();
+        }
+        Self::BadRequest(error.body_text())
+    }
+}
 
 /// An id or a name that cannot be is not found.
 impl From<rejection::PathRejection> for WebError {

@@ -5,7 +5,7 @@ use super::{
     headers::ClientAddress,
 };
 use crate::{
-    auth::sessions::SignedIn,
+    auth::{proof::Proof, sessions::SignedIn},
     domain::{access::Actor, user::Scope},
     services::Error,
 };
@@ -57,11 +57,12 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
             .get::<ClientAddress>()
             .cloned()
             .unwrap_or_default();
-        let caller = by_token(&guard.app, header, address).await?;
-        if let Some(caller) = &caller {
+        let found = by_token(&guard.app, header, address).await?;
+        found.map(|(caller, proof)| {
             request.extensions_mut().insert(caller.clone());
-        }
-        caller
+            request.extensions_mut().insert(proof);
+            caller
+        })
     } else {
         caller(&guard.app, request).await?
     };
@@ -105,13 +106,11 @@ pub async fn caller(app: &App, request: &mut Request) -> Result<Option<Caller>> 
     let Some(cookie) = jar.get(&app.cookie).map(|cookie| cookie.value().to_owned()) else {
         return Ok(None);
     };
-    let found = app
-        .auth
-        .find_session(&app.portal, &cookie)
-        .await?
-        .map(Caller::Browser);
+    let found = app.auth.find_session(&app.portal, &cookie).await?;
+    let found = found.map(Caller::Browser);
     if let Some(caller) = &found {
         request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(Proof::session(&cookie));
     }
     Ok(found)
 }
@@ -121,7 +120,7 @@ async fn by_token(
     app: &App,
     header: Option<HeaderValue>,
     address: ClientAddress,
-) -> Result<Option<Caller>> {
+) -> Result<Option<(Caller, Proof)>> {
     let Some(value) = header else {
         return Ok(None);
     };
@@ -135,7 +134,7 @@ async fn by_token(
         return Err(WebError::NotSignedIn);
     };
     match app.auth.find_token(&app.portal, secret, &address.0).await? {
-        Some(actor) => Ok(Some(Caller::Token(actor))),
+        Some(actor) => Ok(Some((Caller::Token(actor), Proof::token(secret)))),
         None => Err(WebError::NotSignedIn),
     }
 }

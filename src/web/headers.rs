@@ -26,7 +26,7 @@ pub struct ClientAddress(pub String);
 /// The most that a form or an API body may bring.
 const BODY_LIMIT: usize = 2 << 20;
 
-const CSP: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; connect-src 'self'; frame-ancestors 'none'";
+const CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Bounds by what a route answers with. Transfers have none on time; their own code bounds size.
 pub fn bounded(handler: MethodRouter<App>, kind: Kind) -> MethodRouter<App> {

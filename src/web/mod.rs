@@ -15,6 +15,7 @@ mod stream;
 pub mod view;
 
 pub use error::Problem;
+pub use extract::FORM_LIMIT;
 pub use routes::{Kind, Right, Route, routes};
 
 use crate::{auth::Auth, services::Portal};

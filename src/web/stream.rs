@@ -1,7 +1,12 @@
 //! Server-sent events: woken by changes, with a look of their own every two seconds. Each minute session or token and
 //! right are checked again; when the portal stops, streams end first.
-use super::{App, error::WebError, extract::Query};
+use super::{
+    App,
+    error::WebError,
+    extract::{Query, Who},
+};
 use crate::{
+    auth::proof::Proof,
     domain::{
         access::{Action, Actor},
         event::Change,
@@ -51,6 +56,22 @@ impl FromRequestParts<App> for Position {
     }
 }
 
+/// Who follows, and what they showed.
+pub struct Listener {
+    pub actor: Actor,
+    proof: Proof,
+}
+
+impl FromRequestParts<App> for Listener {
+    type Rejection = WebError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, WebError> {
+        let Who(actor) = Who::from_request_parts(parts, app).await?;
+        let proof = parts.extensions.get().cloned();
+        let proof = proof.ok_or(WebError::NotSignedIn)?;
+        Ok(Self { actor, proof })
+    }
+}
+
 /// Whose changes a stream tells.
 #[derive(Debug, Clone, Copy)]
 enum Watched {
@@ -63,7 +84,7 @@ enum Watched {
 /// What all streams share.
 struct Follower {
     app: App,
-    actor: Actor,
+    listener: Listener,
     watched: Watched,
     /// Of [`Watched::Mine`].
     projects: HashSet<ProjectId>,
@@ -81,13 +102,13 @@ enum Woken {
 }
 
 impl Follower {
-    fn new(app: App, actor: Actor, watched: Watched) -> Self {
+    fn new(app: App, listener: Listener, watched: Watched) -> Self {
         Self {
             changes: app.portal.store.changes().subscribe(),
             checked: Instant::now(),
             projects: HashSet::new(),
             app,
-            actor,
+            listener,
             watched,
         }
     }
@@ -143,8 +164,8 @@ impl Follower {
             return true;
         }
         self.checked = Instant::now();
-        match self.app.portal.store.find_user(self.actor.user.id).await {
-            Ok(Some(user)) if user.suspended_at.is_none() => self.actor.user = user,
+        match self.listener.proof.actor(&self.app.portal).await {
+            Ok(Some(actor)) => self.listener.actor = actor,
             _ => return false,
         }
         self.look_at_rights().await.is_ok()
@@ -152,18 +173,15 @@ impl Follower {
 
     /// An error where the caller may not see what is watched.
     async fn look_at_rights(&mut self) -> Result<(), Error> {
-        let portal = &self.app.portal;
+        let (portal, actor) = (&self.app.portal, &self.listener.actor);
         match self.watched {
-            Watched::Job(job) => portal
-                .open_job(&self.actor, job, Action::See)
-                .await
-                .map(|_| ()),
+            Watched::Job(job) => portal.open_job(actor, job, Action::See).await.map(|_| ()),
             Watched::Project(project) => portal
-                .open_project(&self.actor, project, Action::See)
+                .open_project(actor, project, Action::See)
                 .await
                 .map(|_| ()),
             Watched::Mine => {
-                let mine = portal.store.list_projects_of(self.actor.user.id).await?;
+                let mine = portal.store.list_projects_of(actor.user.id).await?;
                 self.projects = mine.iter().map(|m| m.project.id).collect();
                 Ok(())
             }
@@ -178,11 +196,11 @@ fn end() -> Event {
 /// A job's events after an id, and on.
 pub fn events(
     app: App,
-    actor: Actor,
+    listener: Listener,
     job: JobId,
     after: i64,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, actor, Watched::Job(job));
+    let follower = Follower::new(app, listener, Watched::Job(job));
     let stream = futures::stream::unfold(
         (Some(follower), after),
         move |(follower, after)| async move {
@@ -227,13 +245,13 @@ pub fn events(
 /// all projects of the caller.
 pub async fn jobs(
     app: App,
-    actor: Actor,
+    listener: Listener,
     project: Option<ProjectId>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     /// What other replicas said while the database was away is made good by looking again now and then.
     const LOOK: Duration = Duration::from_secs(30);
     let watched = project.map_or(Watched::Mine, Watched::Project);
-    let mut follower = Follower::new(app, actor, watched);
+    let mut follower = Follower::new(app, listener, watched);
     follower.look_at_rights().await?;
     let stream = futures::stream::unfold(follower, |mut follower| async move {
         let data = match follower.next(LOOK).await {
@@ -257,33 +275,37 @@ pub enum Beside {
 /// A log from an offset, and on, as `{offset, text}`; an event's id is the offset after its text.
 pub fn log(
     app: App,
-    actor: Actor,
+    listener: Listener,
     row: LogStream,
     after: u64,
     beside: Beside,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, actor, Watched::Job(row.job));
+    let follower = Follower::new(app, listener, Watched::Job(row.job));
     let begin = (Some(follower), row, after, beside);
     let stream = futures::stream::unfold(begin, |(follower, row, at, beside)| async move {
         let mut follower = follower?;
         loop {
             let portal = &follower.app.portal;
             let _ = logs::follow(portal, &row).await;
+            let now = portal
+                .store
+                .find_log_stream(row.job, row.attempt, &row.stream)
+                .await;
+            let now = now.ok()??;
             let piece = logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await;
             let piece = piece.ok()?;
-            if !piece.is_empty() {
-                let whole = whole_characters(&piece);
+            // What is left of a complete log is no beginning of anything.
+            let whole = match whole_characters(&piece) {
+                0 if now.complete => piece.len(),
+                whole => whole,
+            };
+            if whole > 0 {
                 let next = at + whole as u64;
                 let text = String::from_utf8_lossy(&piece[..whole]);
                 let data = serde_json::json!({ "offset": at, "text": text });
                 let event = Event::default().id(next.to_string()).data(data.to_string());
                 return Some((Ok(event), (Some(follower), row, next, beside)));
             }
-            let now = portal
-                .store
-                .find_log_stream(row.job, row.attempt, &row.stream)
-                .await;
-            let now = now.ok()??;
             let mut ended = now.complete && now.size <= at;
             if let Beside::Changes(seen) = beside {
                 let job = portal.store.find_job(row.job).await.ok()??.job;
@@ -307,10 +329,37 @@ pub fn log(
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-/// How many bytes end with a whole character; a broken one of four bytes or more is given as it is.
+/// How many bytes there are before a character that has begun at the end.
 fn whole_characters(bytes: &[u8]) -> usize {
-    match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
+    let begun = bytes.iter().rev().take(3).position(|byte| *byte >= 0xc0);
+    let Some(at) = begun.map(|back| bytes.len() - back - 1) else {
+        return bytes.len();
+    };
+    match std::str::from_utf8(&bytes[at..]) {
+        Err(error) if error.error_len().is_none() => at,
         _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_characters;
+
+    #[test]
+    fn a_character_that_has_begun_waits_for_its_end() {
+        assert_eq!(whole_characters(b""), 0);
+        assert_eq!(whole_characters(b"abc"), 3);
+        let text = "aü€😀".as_bytes();
+        let whole: Vec<usize> = (0..=text.len())
+            .map(|n| whole_characters(&text[..n]))
+            .collect();
+        assert_eq!(whole, [0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10]);
+        assert_eq!(
+            whole_characters(b"\xff\xfe a \xe2\x82"),
+            5,
+            "behind broken bytes too"
+        );
+        assert_eq!(whole_characters(b"a\xff"), 2, "no beginning of a character");
+        assert_eq!(whole_characters(b"a\x80\x80\x80\x80"), 5);
     }
 }

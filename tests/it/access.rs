@@ -64,6 +64,7 @@ const TABLE: &str = r#"
   GET    /projects/{project}/delete                             manage
   POST   /projects/{project}/delete                             manage
   GET    /projects/{project}/files                              see
+  POST   /projects/{project}/files                              files    a=b
   GET    /projects/{project}/files/view/{*path}                 see
   GET    /projects/{project}/files/content/{*path}              see
   PUT    /projects/{project}/files/content/{*path}              files    "print(2)
@@ -75,9 +76,6 @@ const TABLE: &str = r#"
 ! POST   /projects/{project}/files/delete                       files    path=code/main.py
   POST   /projects/{project}/files/zip                          see      path=code/main.py
   GET    /projects/{project}/jobs                               see
-  GET    /projects/{project}/jobs/new                           jobs
-  POST   /projects/{project}/jobs                               jobs     /name=
-  POST   /projects/{project}/jobs/preview                       jobs     /name=
   GET    /projects/{project}/jobs/stream                        see
   GET    /projects/{project}/jobs/new                           jobs
   POST   /projects/{project}/jobs                               jobs     /name=

@@ -324,3 +324,43 @@ async fn a_page_previews_text_escaped_and_pictures_from_their_own_address() {
     let _ = files.put("x.bin", &b"\0\x01"[..]).await.expect(201);
     assert!(page("x.bin").await.text().contains("no preview"));
 }
+
+#[tokio::test]
+async fn a_plain_form_uploads_several_files_into_a_folder() {
+    let portal = Portal::new().await;
+    let ada = portal.user("ada").await;
+    let api = ada.api("write").await;
+    let project = portal.project(&api, "Genomes").await;
+    let files = Files { api, project };
+    let send = async |parts: &[(&str, &str)]| {
+        let mut body = String::new();
+        for (name, content) in parts {
+            body += &format!(
+                "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n{content}\r\n"
+            );
+        }
+        body += "--edge--\r\n";
+        let path = format!("/projects/{}/files?folder=data/", files.project);
+        ada.request(Method::POST, &path)
+            .header("content-type", "multipart/form-data; boundary=edge")
+            .body(body)
+            .send()
+            .await
+    };
+    send(&[("ü 1.txt", "one"), ("2.txt", "two")])
+        .await
+        .expect(303)
+        .leads_to(&format!("/projects/{}/files?folder=data", files.project));
+    assert_eq!(files.names("").await, ["data/2.txt", "data/ü 1.txt"]);
+    let nothing = send(&[("", "")]).await.expect(422);
+    assert!(nothing.text().contains("No file was chosen"), "{nothing:?}");
+    let _ = send(&[("../2.txt", "three")]).await.expect(422);
+    let much = "x".repeat(tourmaline::web::FORM_LIMIT);
+    let _ = send(&[("much.txt", &much)]).await.expect(413);
+    assert_eq!(
+        files.names("").await,
+        ["data/2.txt", "data/ü 1.txt"],
+        "no half of it"
+    );
+}

@@ -8,7 +8,7 @@ use crate::{
         answer::Answer,
         error::Result,
         extract::{Path, Query, Who},
-        stream::{self, Beside, Position},
+        stream::{self, Beside, Listener, Position},
     },
 };
 use axum::{
@@ -94,19 +94,19 @@ impl From<crate::domain::event::Event> for EventView {
 
 async fn events(
     State(app): State<App>,
-    Who(actor): Who,
+    listener: Listener,
     Path(id): Path<JobId>,
     position: Position,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let open = jobs::find(&app.portal, &actor, id).await?;
+    let open = jobs::find(&app.portal, &listener.actor, id).await?;
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
     let after = i64::try_from(position.after()).unwrap_or(i64::MAX);
     if accept.contains("text/event-stream") {
-        return Ok(stream::events(app, actor, id, after).into_response());
+        return Ok(stream::events(app, listener, id, after).into_response());
     }
     let all = jobs::events(&app.portal, &open, after, 200).await?;
     let next = (all.len() == 200)
@@ -162,17 +162,19 @@ async fn open(app: &App, actor: &crate::domain::access::Actor, id: JobId) -> Res
 
 async fn show(
     State(app): State<App>,
-    Who(actor): Who,
+    listener: Listener,
     Path((id, attempt, name)): Path<(JobId, u32, String)>,
     Query(query): Query<LogQuery>,
     position: Position,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let job = open(&app, &actor, id).await?;
+    let job = open(&app, &listener.actor, id).await?;
     let name = StreamName::parse(&name).map_err(|_| Error::NotFound("log"))?;
     let row = logs::find(&app.portal, &job, attempt, &name).await?;
     if query.follow {
-        return Ok(stream::log(app, actor, row, position.after(), Beside::Nothing).into_response());
+        return Ok(
+            stream::log(app, listener, row, position.after(), Beside::Nothing).into_response(),
+        );
     }
     let (status, range) = match query.tail {
         Some(lines @ 1..=10_000) => (

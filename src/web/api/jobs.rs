@@ -1,5 +1,5 @@
 //! Jobs.
-use super::{List, input::Paging, openapi::doc};
+use super::{List, idempotency, input::Paging, openapi::doc};
 use crate::{
     domain::{
         access::Action,
@@ -9,7 +9,6 @@ use crate::{
     services::{
         Error,
         files::{self, Depth},
-        idempotency::Key,
         jobs::{self, Outputs},
     },
     store::Place,
@@ -333,18 +332,9 @@ async fn create(
         });
         return Ok(Answer(answer).into_response());
     }
-    let key = key(&headers, &format!("POST /projects/{project}/jobs"), &body)?;
+    let key = idempotency::key(&headers, &format!("POST /projects/{project}/jobs"), &body)?;
     let accepted = jobs::submit(&app.portal, &actor, project, &draft, key.as_ref()).await?;
     answer_accepted(&app, &actor, accepted).await
-}
-
-/// The request's idempotency key with the body that it came with.
-fn key(headers: &HeaderMap, route: &str, body: &serde_json::Value) -> Result<Option<Key>> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default();
-    Ok(Some(Key::parse(route, text, body.to_string().as_bytes())?))
 }
 
 async fn answer_accepted(
@@ -433,7 +423,7 @@ async fn rerun(
     let project = open.job().project;
     let mut body = serde_json::to_value(&open.job().spec).map_err(anyhow::Error::from)?;
     json_patch::merge(&mut body, &patch);
-    let key = key(&headers, &format!("POST /jobs/{id}/rerun"), &patch)?;
+    let key = idempotency::key(&headers, &format!("POST /jobs/{id}/rerun"), &patch)?;
     let accepted = jobs::submit(
         &app.portal,
         &actor,

@@ -10,7 +10,7 @@ use crate::{
     web::{
         App, Route,
         error::Result,
-        extract::{Path, Query, Who},
+        extract::{FORM_LIMIT, Path, Query, Who},
         pages::project_frame::{ProjectFrame, Tab},
         view::View,
     },
@@ -109,6 +109,10 @@ impl ListPage {
 
     fn most(&self) -> String {
         human_bytes(self.limit)
+    }
+
+    fn form_most(&self) -> String {
+        human_bytes(FORM_LIMIT as u64)
     }
 
     fn empty(&self) -> &'static str {

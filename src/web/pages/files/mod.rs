@@ -4,6 +4,7 @@ mod list;
 mod moving;
 mod new_folder;
 mod show;
+mod upload;
 
 use crate::{
     domain::{
@@ -32,6 +33,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(new_folder::routes());
     all.extend(moving::routes());
     all.extend(chosen::routes());
+    all.extend(upload::routes());
     all
 }
 

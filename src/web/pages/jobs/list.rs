@@ -17,7 +17,7 @@ use crate::{
             files::escaped,
             project_frame::{ProjectFrame, Tab},
         },
-        stream,
+        stream::{self, Listener},
         view::View,
     },
 };
@@ -265,12 +265,12 @@ async fn list_mine(
 
 async fn follow(
     State(app): State<App>,
-    Who(actor): Who,
+    listener: Listener,
     Path(id): Path<ProjectId>,
 ) -> Result<Response> {
-    Ok(stream::jobs(app, actor, Some(id)).await?.into_response())
+    Ok(stream::jobs(app, listener, Some(id)).await?.into_response())
 }
 
-async fn follow_mine(State(app): State<App>, Who(actor): Who) -> Result<Response> {
-    Ok(stream::jobs(app, actor, None).await?.into_response())
+async fn follow_mine(State(app): State<App>, listener: Listener) -> Result<Response> {
+    Ok(stream::jobs(app, listener, None).await?.into_response())
 }

@@ -15,7 +15,7 @@ use crate::{
         error::Result,
         extract::{Path, Query, Who},
         pages::files::escaped,
-        stream::{self, Beside, Position},
+        stream::{self, Beside, Listener, Position},
         view::View,
     },
 };
@@ -377,14 +377,14 @@ impl Which {
 
 async fn follow(
     State(app): State<App>,
-    Who(actor): Who,
+    listener: Listener,
     Path(id): Path<JobId>,
     Query(which): Query<Which>,
     position: Position,
 ) -> Result<Response> {
-    let (row, _) = which.find(&app, &actor, id).await?;
+    let (row, _) = which.find(&app, &listener.actor, id).await?;
     let beside = Beside::Changes(which.seen);
-    Ok(stream::log(app, actor, row, position.after(), beside).into_response())
+    Ok(stream::log(app, listener, row, position.after(), beside).into_response())
 }
 
 async fn send(

@@ -13,7 +13,7 @@ use crate::{
         error::Result,
         extract::{Path, Query, Who},
         pages::files::escaped,
-        stream::{self, Position},
+        stream::{self, Listener, Position},
         view::{View, duration},
     },
 };
@@ -194,12 +194,12 @@ async fn show(
 
 async fn follow(
     State(app): State<App>,
-    Who(actor): Who,
+    listener: Listener,
     Path(id): Path<JobId>,
     position: Position,
 ) -> Result<Response> {
-    jobs::find(&app.portal, &actor, id).await?;
+    jobs::find(&app.portal, &listener.actor, id).await?;
     let after = i64::try_from(position.after())
         .map_err(|_| Error::field("/after", "Give the id of an event.", None))?;
-    Ok(stream::events(app, actor, id, after).into_response())
+    Ok(stream::events(app, listener, id, after).into_response())
 }
