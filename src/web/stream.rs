@@ -285,13 +285,16 @@ pub fn log(
     let stream = futures::stream::unfold(begin, |(follower, row, at, beside)| async move {
         let mut follower = follower?;
         loop {
+            if !follower.still_may().await {
+                return None;
+            }
             let portal = &follower.app.portal;
-            let _ = logs::follow(portal, &row).await;
             let now = portal
                 .store
                 .find_log_stream(row.job, row.attempt, &row.stream)
                 .await;
             let now = now.ok()??;
+            let _ = logs::follow(portal, &now).await;
             let piece = logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await;
             let piece = piece.ok()?;
             // What is left of a complete log is no beginning of anything.
