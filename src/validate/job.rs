@@ -202,13 +202,8 @@ impl Check<'_> {
                 return Err(why);
             }
             checks::text(&value, rules.rule("/spark_conf"))?;
-            if let Some((text, reason)) = rules
-                .conf
-                .deny_values
-                .iter()
-                .find(|(text, _)| value.contains(text))
-            {
-                return Err(format!("must not have `{text}` in it: {reason}"));
+            if let Some(why) = rules.conf.value_denied(key, &value) {
+                return Err(why);
             }
             if value.trim() != value
                 || value

@@ -33,8 +33,15 @@ pub(super) struct ConfRules {
     pub defaults: BTreeMap<String, String>,
     pub fixed: BTreeMap<String, String>,
     pub deny: Vec<Denied>,
-    /// A text that no value may hold, and why.
-    pub deny_values: Vec<(String, String)>,
+    pub deny_values: Vec<DeniedTexts>,
+}
+
+/// What the values of some keys, `*` for any text, must not hold.
+#[derive(Debug, Clone)]
+pub(super) struct DeniedTexts {
+    pub keys: Vec<String>,
+    pub texts: Vec<String>,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone)]
@@ -194,6 +201,18 @@ impl Rules {
                 "must not be set with Spark {version}; these may: {}",
                 allowed.join(", ")
             )
+        })
+    }
+}
+
+impl ConfRules {
+    /// Why a key must not have this value.
+    pub(super) fn value_denied(&self, key: &str, value: &str) -> Option<String> {
+        self.deny_values.iter().find_map(|denied| {
+            let is_meant = denied.keys.iter().any(|pattern| matches(pattern, key));
+            let found = denied.texts.iter().find(|text| value.contains(*text));
+            let text = found.filter(|_| is_meant)?;
+            Some(format!("must not have `{text}` in it: {}", denied.reason))
         })
     }
 }

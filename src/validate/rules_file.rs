@@ -3,7 +3,10 @@
 use super::{
     checks,
     inputs::{self, Field, INPUTS, Kind},
-    rules::{Amount, Asked, ConfRules, Denied, InputRule, Pattern, Rules, SparkVersion, words},
+    rules::{
+        Amount, Asked, ConfRules, Denied, DeniedTexts, InputRule, Pattern, Rules, SparkVersion,
+        words,
+    },
     section::Section,
 };
 use crate::domain::{
@@ -345,12 +348,18 @@ fn read_conf(table: Table, wrong: &mut Vec<String>) -> ConfRules {
         .enumerate()
         .filter_map(|(i, table)| {
             let mut section = Section::new(&format!("spark_conf.deny_values[{i}]"), table, wrong);
-            let (contains, reason) = (
-                section.needed_text("contains"),
-                section.needed_text("reason"),
-            );
+            let keys = section.texts("keys").unwrap_or_else(|| vec!["*".into()]);
+            let texts = section.texts("contains").unwrap_or_default();
+            if texts.is_empty() || texts.iter().any(String::is_empty) {
+                section.wrong("contains", "must name one text or more, none of them empty");
+            }
+            let reason = section.needed_text("reason");
             section.finish();
-            contains.zip(reason)
+            Some(DeniedTexts {
+                keys,
+                texts,
+                reason: reason?,
+            })
         })
         .collect();
     ConfRules {

@@ -289,6 +289,44 @@ fn the_way_out_by_conf_is_shut_and_the_rest_is_open() {
 }
 
 #[test]
+fn java_is_not_asked_behind_the_fields() {
+    let rules = Rules::embedded();
+    let denied = |value| {
+        rules
+            .conf
+            .value_denied("spark.driver.extraJavaOptions", value)
+    };
+    for value in [
+        "-Dspark.memory.offHeap.size=64g",
+        "-Dx=1 -Xmx64g",
+        "-XX:MaxHeapSize=64g",
+        "-XX:MaxRAMPercentage=90",
+        "@/tmp/options",
+        "-Dsp\"ark.x=1\"",
+        "-D${env:HOME}=1",
+    ] {
+        assert!(denied(value).is_some(), "{value}");
+    }
+    for value in ["-XX:+UseG1GC", "-Duser.timezone=UTC -Xss4m", "-verbose:gc"] {
+        assert_eq!(denied(value), None, "{value}");
+    }
+    let other = rules.conf.value_denied("spark.sql.x", "a 'quoted' @value");
+    assert_eq!(other, None);
+    for name in [
+        "_JAVA_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "PYSPARK_PYTHON",
+        "bash_env",
+    ] {
+        let env = json!({"env": {name: "x"}});
+        assert!(
+            !check(&sent(&env)).unwrap_err().under("/env").is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn values_of_the_environment_are_never_repeated() {
     let mut drafts = vec![
         sent(&json!({"env": "hunter2"})),
