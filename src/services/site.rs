@@ -1,7 +1,7 @@
 //! The installation itself: its health for its administrators, its queues, who uses it and what was done.
 use super::{Error, Portal, Result, error::denied};
 use crate::{
-    cluster::CheckUp,
+    cluster::{CheckUp, Cluster},
     domain::{
         access::{Actor, Permitted, Site},
         ids::AuditId,
@@ -52,6 +52,11 @@ pub async fn overview(portal: &Portal, actor: &Actor) -> Result<Overview> {
         clusters: list_clusters(portal, actor).await?,
         queues: portal.store.list_queues().await?,
     })
+}
+
+/// The clusters' names, for everybody who chooses one.
+pub fn cluster_names(portal: &Portal) -> impl Iterator<Item = &ClusterName> {
+    portal.clusters.iter().map(Cluster::name)
 }
 
 /// Every cluster with its check-up; one that does not answer within two seconds is unhealthy here.
@@ -112,6 +117,13 @@ pub async fn list_users(
     limit: u32,
 ) -> Result<Vec<User>> {
     permit(actor)?;
+    if !after.is_empty() && UserName::parse(after).is_err() {
+        return Err(Error::field(
+            "/after",
+            "Give a user's name, as the page before has it.",
+            Some(after),
+        ));
+    }
     Ok(portal.store.list_users(after, limit).await?)
 }
 
