@@ -5,7 +5,7 @@ use crate::{
     cluster::{Cluster, Clusters, local},
     config::Config,
     domain::clock::Clock,
-    services::{CurrentRules, Portal, jobs::Acceptor, seed},
+    services::{CurrentRules, Portal, jobs::Acceptor, logs::Searches, seed},
     storage::{Folder, Storage},
     store::{Store, Target},
     validate::Rules,
@@ -24,15 +24,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
 };
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
@@ -76,6 +74,29 @@ fn lock_data(data: &Path) -> anyhow::Result<File> {
     file.rewind()?;
     writeln!(file, "process {}", std::process::id())?;
     Ok(file)
+}
+
+/// As many open files as the system grants: connections, uploads and listings each hold some.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, most)
+    {
+        tracing::warn!(%error, "the limit of open files was not raised");
+    }
+}
+
+/// Where the data folder is, for people.
+fn place(data: &Path) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} {}", host.trim(), data.display())
+        .trim()
+        .to_owned()
 }
 
 /// The data folder's own id, made at its first use. A link appears whole or not at all, and to one maker alone.
@@ -134,20 +155,19 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
     let rules = load_rules(&config)?;
     let store = open_store(&config, data).await?;
     let storage = Storage::Folder(Folder::open(&data.join("store"))?);
-    let mut clusters = Vec::new();
-    if config.local.enabled {
-        clusters.push(Cluster::Local(local::Local::new(
-            &config.local,
-            data,
-            clock.clone(),
-        )));
-    }
+    // Also where it takes no jobs: those that run here are watched to their end.
+    let clusters = vec![Cluster::Local(local::Local::new(
+        &config,
+        data,
+        clock.clone(),
+    ))];
     Ok(Portal {
         store,
         storage,
         clusters: Arc::new(Clusters::new(clusters)),
         rules: CurrentRules::new(rules),
         acceptor: Acceptor::default(),
+        searches: Searches::default(),
         config: Arc::new(config),
         clock,
         data: Arc::new(data.to_owned()),
@@ -157,10 +177,14 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
+    // First of all: until somebody listens to it, this signal ends the process.
+    let hangup = signal(SignalKind::hangup()).context("listening to SIGHUP")?;
+    allow_many_files();
     prepare_data(data)?;
     let _lock = lock_data(data)?;
     let listen = config.server.listen;
     let portal = open_portal(config, data, Clock::system()).await?;
+    seed::claim_home(&portal, &place(data)).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("server.listen: {listen} cannot be taken"))?;
@@ -189,7 +213,7 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
         &installation,
         stop.clone(),
     );
-    tasks.spawn(reload_rules(portal, stop.clone()));
+    tasks.spawn(reload_rules(portal, hangup, stop.clone()));
     tasks.spawn(stop_when_told(stop.clone()));
     accept(listener, &app).await;
     tasks.close();
@@ -203,9 +227,6 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// Who takes nothing of an answer for so long is dropped: it holds a file, a zip or a stream open.
-const STALLED: Duration = Duration::from_secs(120);
 
 /// Takes connections until the portal stops; then streams end and requests under way have ten seconds.
 async fn accept(listener: TcpListener, app: &App) {
@@ -237,8 +258,8 @@ async fn accept(listener: TcpListener, app: &App) {
                 request.map(axum::body::Body::new)
             },
         );
-        let stream = TokioIo::new(bounded(stream, STALLED));
-        let connection = server.serve_connection(stream, TowerToHyperService::new(service));
+        let connection =
+            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -255,15 +276,7 @@ async fn accept(listener: TcpListener, app: &App) {
     }
 }
 
-/// Breaks off where nothing that is written is taken for so long.
-fn bounded<S: AsyncRead + AsyncWrite>(stream: S, stalled: Duration) -> Pin<Box<TimeoutStream<S>>> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(stalled));
-    Box::pin(stream)
-}
-
 async fn stop_when_told(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -279,11 +292,7 @@ async fn stop_when_told(stop: CancellationToken) {
 }
 
 /// SIGHUP reads the rules again; a bad file keeps the old ones and says why.
-async fn reload_rules(portal: Portal, stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return;
-    };
+async fn reload_rules(portal: Portal, mut hangup: Signal, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -298,21 +307,5 @@ async fn reload_rules(portal: Portal, stop: CancellationToken) {
                 tracing::error!(error = format!("{error:#}"), "the rules were not changed");
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use tokio::io::AsyncWriteExt as _;
-
-    #[tokio::test]
-    async fn who_takes_nothing_is_dropped() {
-        let (ours, _theirs) = tokio::io::duplex(16);
-        let mut ours = bounded(ours, Duration::from_millis(10));
-        let written = tokio::time::timeout(Duration::from_secs(60), ours.write_all(&[0; 1000]));
-        let broke = written.await.expect("it waits for ever").unwrap_err();
-        assert_eq!(broke.kind(), std::io::ErrorKind::TimedOut);
     }
 }

@@ -45,6 +45,27 @@ async fn a_job_runs_to_its_end_and_its_log_stays() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_will_read_to_its_end_does_not_fill_the_disk() {
+    let house = House::new();
+    let limit = 1 << 20;
+    let local = house.with(Settings {
+        log_limit: limit,
+        ..Settings::default()
+    });
+    // It prints 80 MiB and goes on once its log is short again.
+    let job = "yes 'so it goes on' | head -c 83886080; \
+         while [ $(stat -c %s ../driver.log) -gt 20000000 ]; do sleep 0.05; done; exit 5";
+    let app = application("talkative", job);
+    local.create(&app).await.unwrap();
+    let object = House::object("talkative");
+    assert_eq!(house.exit(&object).await, Exit::Code { code: 5 });
+    let log = fs::read(house.run_folder(&object).join("driver.log")).unwrap();
+    assert!(log.len() > 1 << 20, "the limit itself is kept");
+    let whole = b"so it goes on\n".repeat(80_000);
+    assert!(log[..1 << 20] == whole[..1 << 20]);
+}
+
+#[tokio::test]
 async fn ends_are_told_apart() {
     let house = House::new();
     for (name, job, exit) in [
@@ -157,6 +178,43 @@ async fn what_a_driver_leaves_behind_is_ended() {
     assert_eq!(house.exit(&object).await, Exit::Code { code: 0 });
     assert_eq!(house.processes(&object), Vec::<i32>::new());
     assert!(house.log(&object).await.contains("left behind"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_hides_from_its_session_and_its_marks_is_ended_too() {
+    let house = House::new();
+    let object = house
+        .create(
+            "hider",
+            "env -i setsid sh -c 'echo $$ >hidden; exec sleep 1000' & \
+             while ! [ -s hidden ]; do sleep 0.02; done",
+        )
+        .await;
+    let hidden = house.number(&object, "work/hidden").await;
+    assert_eq!(house.exit(&object).await, Exit::Code { code: 0 });
+    assert!(!house::is_alive(hidden));
+}
+
+#[test]
+fn a_supervisor_without_a_session_of_its_own_starts_nothing() {
+    use std::os::unix::process::CommandExt as _;
+    let house = House::new();
+    let run = house.path("data/runs/shared");
+    fs::create_dir_all(&run).unwrap();
+    // The leader of a group cannot leave it for a session.
+    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_tourmaline"))
+        .args(["supervise", "--run"])
+        .arg(&run)
+        .process_group(0)
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && why.contains("session of its own"),
+        "{why}"
+    );
+    assert!(!run.join("claim").exists());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tourmaline::{
         DriverState,
         local::{Local, Surroundings},
     },
-    config,
+    config::Config,
     domain::{
         clock::Clock,
         job::Exit,
@@ -59,7 +59,7 @@ impl Machine {
             ..Surroundings::of_this_process()
         };
         let supervisor = env!("CARGO_BIN_EXE_tourmaline").into();
-        let config = config::Local::default();
+        let config = Config::default();
         Self {
             local: Local::with(&config, &data, Clock::system(), supervisor, surroundings),
             data,

@@ -100,7 +100,7 @@ async fn is_all_there(store: &Store) {
     let names: Vec<_> = projects.iter().map(|p| p.project.name.as_str()).collect();
     assert_eq!(names, ["Marine genomes", "Old"]);
     let project = projects[0].project.id;
-    assert_eq!(store.list_members(project, "", 10).await.unwrap().len(), 2);
+    assert_eq!(store.list_members(project).await.unwrap().len(), 2);
     assert_eq!(store.list_queues().await.unwrap().len(), 2);
     let all = tourmaline::store::JobFilter::default();
     let jobs = store.list_jobs(&[project], &all, None, 10).await.unwrap();
@@ -172,6 +172,23 @@ async fn an_empty_sqlite_database() {
     store.migrate().await.unwrap();
     let store = again(&target).await;
     assert_eq!(store.count_users().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_that_begin_at_once_on_no_sqlite_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::Sqlite(folder.path().join("db"));
+    let begin = || {
+        let target = target.clone();
+        tokio::spawn(async move {
+            let store = Store::connect(&target).await.unwrap();
+            store.migrate().await.unwrap();
+        })
+    };
+    let all: Vec<_> = (0..8).map(|_| begin()).collect();
+    for one in all {
+        one.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,45 +1,62 @@
-//! A container's only reader: keeps what it prints, part by part, while it runs, and merges the parts at the end.
+//! A container's only reader: keeps what it prints, part by part, while it runs.
 //! Pages read rows and parts, so everybody sees the same bytes.
 use super::Worker;
 use crate::{
     cluster::{self, Cluster},
     domain::{
         access::Permitted,
+        ids::ProjectId,
         job::{Attempt, AttemptPhase},
     },
     services::{self, Portal, attempts, logs},
     store::{Lease, LogStream},
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub struct LogArchiver(pub Portal);
+
+/// Pieces of one stream that one round keeps.
+const PIECES: usize = 16;
+/// How long a tick goes round while there is more; well within the lease.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Whether more could be kept at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    More,
+}
 
 impl Worker for LogArchiver {
     const NAME: &'static str = "log_archiver";
     const PERIOD: Duration = Duration::from_millis(700);
 
     async fn tick(&mut self, lease: &Lease) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while self.round(lease).await? == Left::More && begun.elapsed() < TICK {}
+        Ok(())
+    }
+}
+
+impl LogArchiver {
+    /// Keeps some pieces of each stream, so that one that is written fast does not hold up the others.
+    pub async fn round(&self, lease: &Lease) -> anyhow::Result<Left> {
         let portal = &self.0;
+        let mut left = Left::Nothing;
         for cluster in portal.clusters.iter() {
             for attempt in portal.store.list_live_attempts(cluster.name()).await? {
                 if attempt.seen_at.is_none() && attempt.phase != AttemptPhase::Ending {
                     continue;
                 }
-                if let Err(error) = keep(portal, lease, cluster, &attempt).await {
-                    not_kept(portal, lease, &attempt, &error).await;
+                match keep(portal, lease, cluster, &attempt).await {
+                    Ok(Left::Nothing) => {}
+                    Ok(Left::More) => left = Left::More,
+                    Err(error) => not_kept(portal, lease, &attempt, &error).await,
                 }
             }
         }
-        for row in portal.store.list_unmerged_streams(10).await? {
-            let Some(place) = portal.store.find_job(row.job).await? else {
-                continue;
-            };
-            if let Err(error) = logs::merge(portal, lease, &row, place.job.project).await {
-                tracing::warn!(job = %row.job, error = ?error, "a log was not merged; the next tick tries again");
-            }
-        }
-        Ok(())
+        Ok(left)
     }
 }
 
@@ -61,10 +78,11 @@ async fn keep(
     lease: &Lease,
     cluster: &Cluster,
     attempt: &Attempt,
-) -> services::Result<()> {
+) -> services::Result<Left> {
     let Some(place) = portal.store.find_job(attempt.job).await? else {
-        return Ok(());
+        return Ok(Left::Nothing);
     };
+    let mut left = Left::Nothing;
     let mut names = cluster
         .streams(&attempt.object)
         .await
@@ -88,11 +106,14 @@ async fn keep(
                 continue;
             }
         };
-        if !row.complete {
-            keep_stream(portal, lease, cluster, attempt, row, place.job.project).await?;
+        if !row.complete
+            && keep_stream(portal, lease, cluster, attempt, row, place.job.project).await?
+                == Left::More
+        {
+            left = Left::More;
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn keep_stream(
@@ -101,32 +122,34 @@ async fn keep_stream(
     cluster: &Cluster,
     attempt: &Attempt,
     mut row: LogStream,
-    project: crate::domain::ids::ProjectId,
-) -> services::Result<()> {
+    project: ProjectId,
+) -> services::Result<Left> {
     let ending = attempt.phase == AttemptPhase::Ending;
     let limit = portal.config.work.log_limit;
-    loop {
+    for _ in 0..PIECES {
         if row.size > limit {
             // The mark below made it longer than the limit: the rest is not kept.
-            return if ending {
-                complete(portal, lease, &row).await
-            } else {
-                Ok(())
-            };
+            if ending {
+                complete(portal, lease, &row).await?;
+            }
+            return Ok(Left::Nothing);
         }
+        let room = usize::try_from(limit - row.size).unwrap_or(usize::MAX);
+        // At the limit one byte tells that there is more.
+        let most = room.clamp(1, logs::PIECE);
         let piece = cluster
-            .read_log(&attempt.object, &row.stream, row.size, logs::PIECE)
+            .read_log(&attempt.object, &row.stream, row.size, most)
             .await
             .map_err(unavailable)?;
-        let (mut bytes, full) = (piece.bytes, row.size >= limit);
+        let (mut bytes, full) = (piece.bytes, room == 0);
+        let whole = bytes.len() >= most;
         if full && !bytes.is_empty() {
             let mark = format!(
                 "\ntourmaline: this log is longer than {limit} bytes; the rest was not kept\n"
             );
             bytes = Bytes::from(mark);
         }
-        let whole = bytes.len() >= logs::PIECE;
-        if !bytes.is_empty() && (whole || piece.end || ending || full || is_due(portal, &row)) {
+        if !bytes.is_empty() && (whole || piece.end || ending || is_due(portal, &row)) {
             let length = bytes.len() as u64;
             logs::keep(portal, lease, &row, bytes, project).await?;
             row.size += length;
@@ -134,10 +157,11 @@ async fn keep_stream(
             continue;
         }
         if piece.end && ending && bytes.is_empty() {
-            return complete(portal, lease, &row).await;
+            complete(portal, lease, &row).await?;
         }
-        return Ok(());
+        return Ok(Left::Nothing);
     }
+    Ok(Left::More)
 }
 
 /// Every two seconds while somebody reads along, else less often; the first part at once.
@@ -149,7 +173,8 @@ fn is_due(portal: &Portal, row: &LogStream) -> bool {
         portal.config.work.log_part_seconds
     };
     let age = now.as_millisecond() - row.kept_at.as_millisecond();
-    row.size == 0 || age + 300 >= i64::try_from(every * 1000).unwrap_or(i64::MAX)
+    // A part from the future: the clock was set back, by who knows how much.
+    row.size == 0 || age < 0 || age + 300 >= i64::try_from(every * 1000).unwrap_or(i64::MAX)
 }
 
 async fn complete(portal: &Portal, lease: &Lease, row: &LogStream) -> services::Result<()> {

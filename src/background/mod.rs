@@ -2,7 +2,8 @@
 //! restart, a missed wake and the usual case share one path. One replica works at a time per piece of work, by a lease.
 mod dispatcher;
 mod janitor;
-mod log_archiver;
+pub mod log_archiver;
+mod log_merger;
 mod monitor;
 pub mod tasks;
 
@@ -46,6 +47,11 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
         stop.clone(),
     ));
     tasks.spawn(run(
+        log_merger::LogMerger(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
         tasks::Tasks(portal.clone()),
         portal.clone(),
         stop.clone(),
@@ -55,6 +61,20 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
         portal.clone(),
         stop.clone(),
     ));
+}
+
+/// Makes a lease last while a long tick goes on. One that went to another is found out by the tick itself.
+async fn renew(portal: &Portal, lease: &Lease) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        let renewed = portal
+            .store
+            .acquire_lease(lease.name, &lease.holder, LEASE)
+            .await;
+        if let Err(error) = renewed {
+            tracing::warn!(worker = lease.name, %error, "the lease was not renewed");
+        }
+    }
 }
 
 /// Ticks each period, and soon after something changed, until `stop`.
@@ -81,7 +101,11 @@ pub async fn run<W: Worker>(mut worker: W, portal: Portal, stop: CancellationTok
         let began = Instant::now();
         if let Some((lease, _)) = &held {
             let span = tracing::info_span!("background", worker = W::NAME);
-            if let Err(error) = worker.tick(lease).instrument(span).await {
+            let ticked = tokio::select! {
+                ticked = worker.tick(lease).instrument(span) => ticked,
+                never = renew(&portal, lease) => match never {},
+            };
+            if let Err(error) = ticked {
                 tracing::error!(
                     worker = W::NAME,
                     ?error,

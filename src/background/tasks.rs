@@ -107,7 +107,7 @@ impl Tasks {
         let why = match error.downcast_ref() {
             Some(Unavailable(_) | Full(_)) => None,
             Some(Conflict(why)) => Some(format!("It stopped: {why}.")),
-            _ => Some(match error.downcast_ref::<TooLong>() {
+            _ => Some(match error.downcast_ref::<NotMoved>() {
                 Some(why) => why.to_string(),
                 None => "Something went wrong here; what was done so far stays done.".into(),
             }),
@@ -185,53 +185,83 @@ impl Tasks {
                 keys::project_file(project, from.path()),
                 keys::project_file(project, to),
             );
-            if !storage.exists(&old).await? {
-                return Ok(Step::Over);
-            }
-            storage.copy(&old, &new).await?;
-            storage.delete(&old).await?;
-            return Ok(Step::Some(1));
+            return match storage.rename(&old, &new).await {
+                Err(storage::Error::NotFound) => Ok(Step::Over),
+                moved => Ok(moved.map(|()| Step::Some(1))?),
+            };
         };
         let prefix = keys::files_prefix(project, Some(folder));
         if !storage.folder_exists(&prefix).await? {
             return Ok(Step::Over);
         }
-        let page = storage.list_all(&prefix, None, STEP).await?;
-        if page.entries.is_empty() {
-            storage
-                .make_folder(&keys::files_prefix(project, Some(to)))
-                .await?;
-            storage.delete_some(&prefix, STEP).await?;
-            return Ok(Step::Over);
-        }
         let begun = Instant::now();
-        let mut count = 0;
-        for entry in page.entries {
-            let (old, new) = (folder.join(&entry.name), to.join(&entry.name));
-            let (Ok(old), Ok(new)) = (old, new) else {
-                return Err(TooLong(entry.name).into());
-            };
-            if entry.kind == Kind::File {
-                let old = keys::project_file(project, &old);
-                storage
-                    .copy(&old, &keys::project_file(project, &new))
-                    .await?;
-                storage.delete(&old).await?;
-            } else {
-                // It holds nothing: the listing names no others.
-                storage
-                    .make_folder(&keys::files_prefix(project, Some(&new)))
-                    .await?;
-                storage
-                    .delete_some(&keys::files_prefix(project, Some(&old)), 1)
-                    .await?;
+        let (mut count, mut left, mut after) = (0, None, None);
+        loop {
+            let page = storage.list_all(&prefix, after.as_deref(), STEP).await?;
+            for entry in page.entries {
+                let (old, new) = (folder.join(&entry.name), to.join(&entry.name));
+                let (Ok(old), Ok(new)) = (old, new) else {
+                    return Err(NotMoved::TooLong(entry.name).into());
+                };
+                if entry.kind == Kind::Folder {
+                    match self.move_empty(project, &old, &new).await? {
+                        None => count += 1,
+                        Some(held) => left = left.or(Some((old, held))),
+                    }
+                } else {
+                    let (old, new) = (
+                        keys::project_file(project, &old),
+                        keys::project_file(project, &new),
+                    );
+                    match storage.rename(&old, &new).await {
+                        // Deleted since it was listed.
+                        Err(storage::Error::NotFound) => {}
+                        moved => moved?,
+                    }
+                    count += 1;
+                }
+                if begun.elapsed() > TICK {
+                    return Ok(Step::Some(count));
+                }
             }
-            count += 1;
-            if begun.elapsed() > TICK {
+            after = page.next;
+            // Folders that stay are passed by, so that all else is moved before the task ends for them.
+            if count > 0 {
+                return Ok(Step::Some(count));
+            }
+            if after.is_none() {
                 break;
             }
         }
-        Ok(some(count))
+        if left.is_none() {
+            let held = self.move_empty(project, folder, to).await?;
+            left = held.map(|held| (folder.clone(), held));
+        }
+        match left {
+            Some((folder, held)) => Err(NotMoved::Holds { folder, held }.into()),
+            None => Ok(Step::Over),
+        }
+    }
+
+    /// Moves a folder in which a listing shows nothing; else the name of what it holds all the same, and it stays.
+    async fn move_empty(
+        &self,
+        project: ProjectId,
+        from: &FilePath,
+        to: &FilePath,
+    ) -> anyhow::Result<Option<String>> {
+        let storage = &self.0.storage;
+        let (old, new) = (
+            keys::files_prefix(project, Some(from)),
+            keys::files_prefix(project, Some(to)),
+        );
+        // The new one first: a crash between the two loses nothing.
+        storage.make_folder(&new).await?;
+        let held = storage.delete_empty(&old).await?;
+        if held.is_some() {
+            storage.delete_empty(&new).await?;
+        }
+        Ok(held)
     }
 
     async fn delete_project(&self, lease: &Lease, project: ProjectId) -> anyhow::Result<Step> {
@@ -323,12 +353,19 @@ impl Tasks {
     }
 }
 
-/// A name that does not fit at its new place.
+/// What cannot have its new place.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "`{0}` would have a path of more than 900 bytes there; what was moved before it stays moved."
-)]
-struct TooLong(String);
+enum NotMoved {
+    #[error(
+        "`{0}` would have too long or too deep a path there (900 bytes, 64 parts); what was moved before it stays moved."
+    )]
+    TooLong(String),
+    #[error(
+        "The folder `{folder}` stays where it was: it holds `{}`, which is a link or has a name that no file here can have. What can be moved is moved; delete the folder to be rid of the rest.",
+        held.escape_default()
+    )]
+    Holds { folder: FilePath, held: String },
+}
 
 fn some(count: usize) -> Step {
     if count == 0 {

@@ -9,6 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 pub mod local;
 pub mod routing;
@@ -128,6 +129,20 @@ impl Cluster {
     pub fn asks(&self, spec: &JobSpec) -> Resources {
         match self {
             Self::Local(_) => local::asks(spec),
+        }
+    }
+
+    /// Spark conf that stands there whatever a job says.
+    pub fn fixed_conf(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Local(_) => local::fixed_conf(),
+        }
+    }
+
+    /// What of a job's wishes it would override: each by its field, with the sentence that says what would be right.
+    pub fn overrides(&self, spec: &JobSpec) -> Vec<(String, String)> {
+        match self {
+            Self::Local(_) => local::overridden(spec),
         }
     }
 

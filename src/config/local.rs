@@ -32,3 +32,41 @@ impl Default for Local {
         }
     }
 }
+
+/// A driver and an executor need more than this to begin.
+const LEAST_MEMORY: u64 = 512 << 20;
+
+impl Local {
+    pub(super) fn validate(&self, wrong: &mut Vec<String>) {
+        if self.cores == Some(0) {
+            wrong.push(
+                "local.cores: 0 would take no job; give at least 1, or set local.enabled to false"
+                    .into(),
+            );
+        }
+        if let Some(memory) = &self.memory
+            && memory.bytes() < LEAST_MEMORY
+        {
+            wrong.push(format!(
+                "local.memory: `{memory}` is too little for any job; give at least 512m"
+            ));
+        }
+        if let Some(home) = &self.spark_home
+            && !home.is_absolute()
+        {
+            wrong.push(format!(
+                "local.spark_home: `{}` must be a whole path, from the root",
+                home.display()
+            ));
+        }
+        if self.run_as.as_ref().is_some_and(String::is_empty) {
+            wrong.push("local.run_as: it is empty; name a user, or leave it out".into());
+        }
+        if self.stop_grace_seconds > 3600 {
+            wrong.push(format!(
+                "local.stop_grace_seconds: {} must be at most 3600",
+                self.stop_grace_seconds
+            ));
+        }
+    }
+}

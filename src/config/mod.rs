@@ -62,6 +62,7 @@ impl Config {
         self.server.validate(&mut wrong);
         self.database.validate(&mut wrong);
         self.sign_in.validate(&mut wrong);
+        self.local.validate(&mut wrong);
         self.work.validate(&mut wrong);
         wrong
     }
@@ -79,10 +80,38 @@ pub fn default_data_folder() -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::quantity::Memory;
 
     #[test]
     fn the_defaults_are_valid() {
         assert_eq!(Config::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_machine_without_cores_or_memory_is_none() {
+        let mut config = Config::default();
+        config.local.cores = Some(0);
+        config.local.memory = Memory::parse("1m").ok();
+        config.local.run_as = Some(String::new());
+        config.local.spark_home = Some("spark".into());
+        config.local.stop_grace_seconds = 100_000;
+        let wrong = config.validate();
+        let keys: Vec<_> = wrong
+            .iter()
+            .filter_map(|why| why.split(':').next())
+            .collect();
+        let expected = [
+            "cores",
+            "memory",
+            "spark_home",
+            "run_as",
+            "stop_grace_seconds",
+        ];
+        assert_eq!(
+            keys,
+            expected.map(|key| format!("local.{key}")),
+            "{wrong:?}"
+        );
     }
 
     #[test]

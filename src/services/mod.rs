@@ -46,6 +46,7 @@ pub struct Portal {
     pub clusters: Arc<Clusters>,
     pub rules: CurrentRules,
     pub acceptor: jobs::Acceptor,
+    pub searches: logs::Searches,
     pub config: Arc<Config>,
     pub clock: Clock,
     /// The data folder.

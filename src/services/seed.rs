@@ -1,9 +1,28 @@
 //! What an empty database is given at the first start.
-use super::{Portal, Result};
+use super::{Error, Portal, Result};
 use crate::domain::{
     access::{Permitted, Site},
     names::QueueName,
 };
+
+/// Takes the database for this data folder, in which the jobs run and the files lie that its rows name. Another folder's portal
+/// would take them for vanished, and run them again.
+pub async fn claim_home(portal: &Portal, place: &str) -> Result<()> {
+    let site = Permitted::by_system(Site, "first start");
+    let mut tx = portal.store.begin().await?;
+    let home = tx.set_fact_once(&site, "home", &portal.replica).await?;
+    if home == *portal.replica {
+        tx.set_fact(&site, "home_place", place).await?;
+        return Ok(tx.commit().await?);
+    }
+    drop(tx);
+    let other = portal.store.find_fact("home_place").await?;
+    let other = other.as_deref().unwrap_or("another data folder");
+    Err(Error::Conflict(format!(
+        "this database belongs to the portal of {other}, where its jobs run and its files lie. Serve that data folder, or name another database in database.url. If that folder is gone for good, or was moved without its file `replica`, write {home} into {}",
+        portal.data.join("replica").display()
+    )))
+}
 
 /// The installation's short id: it tells apart the cookies of two portals on one machine.
 pub async fn installation_id(portal: &Portal, fresh: &str) -> Result<String> {

@@ -21,6 +21,7 @@ pub(super) async fn contract(storage: Storage) {
     whole_trees(&storage).await;
     folders(&storage).await;
     copies(&storage).await;
+    renames(&storage).await;
     deleting_in_steps(&storage).await;
     many_keys(&storage).await;
     two_writers(&storage).await;
@@ -378,6 +379,23 @@ async fn copies(storage: &Storage) {
     assert_eq!(all(storage, &from).await.unwrap(), "changed");
     let missing = storage.copy(&key(project, "missing"), &to).await;
     assert!(matches!(missing, Err(Error::NotFound)));
+    assert_eq!(all(storage, &to).await.unwrap(), "the bytes");
+}
+
+async fn renames(storage: &Storage) {
+    let (project, other) = (ProjectId::new(), ProjectId::new());
+    put(storage, project, "from", "the bytes").await;
+    put(storage, other, "a/b/to", "what was there").await;
+    let (from, to) = (key(project, "from"), key(other, "a/b/to"));
+    storage.rename(&from, &to).await.unwrap();
+    assert_eq!(all(storage, &to).await.unwrap(), "the bytes");
+    assert!(!storage.exists(&from).await.unwrap());
+    let again = storage.rename(&from, &to).await;
+    assert!(matches!(again, Err(Error::NotFound)), "{again:?}");
+    storage.rename(&to, &to).await.unwrap();
+    assert_eq!(all(storage, &to).await.unwrap(), "the bytes");
+    let onto_a_folder = storage.rename(&to, &key(other, "a")).await;
+    assert!(matches!(onto_a_folder, Err(Error::Conflict(_))));
     assert_eq!(all(storage, &to).await.unwrap(), "the bytes");
 }
 

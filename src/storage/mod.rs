@@ -1,6 +1,6 @@
 //! Where bytes lie: uploads, outputs, code copies and logs. It keeps objects under keys, and nothing about who may see them.
 //!
-//! The contract is the one that S3 can keep too: whole objects under keys, no renaming (copy, then delete), listings by the
+//! The contract is the one that S3 can keep too: whole objects under keys, objects but no folders renamed, listings by the
 //! last name seen. `contract.rs` holds every home of the store to it.
 pub mod archive;
 pub mod folder;
@@ -214,6 +214,13 @@ impl Storage {
         }
     }
 
+    /// Gives an object another key, in place of what was there. What others put under the old key meanwhile stays there.
+    pub async fn rename(&self, from: &Key, to: &Key) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.rename(from, to).await,
+        }
+    }
+
     /// Deletes an object; a missing one is fine.
     pub async fn delete(&self, key: &Key) -> Result<()> {
         match self {
@@ -225,6 +232,14 @@ impl Storage {
     pub async fn delete_some(&self, prefix: &Prefix, max: usize) -> Result<usize> {
         match self {
             Self::Folder(folder) => folder.delete_some(prefix, max).await,
+        }
+    }
+
+    /// Deletes a folder that holds nothing, also nothing that no listing shows; otherwise the name of something that it holds.
+    /// A missing one is fine.
+    pub async fn delete_empty(&self, prefix: &Prefix) -> Result<Option<String>> {
+        match self {
+            Self::Folder(folder) => folder.delete_empty(prefix).await,
         }
     }
 

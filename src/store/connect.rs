@@ -6,7 +6,14 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{borrow::Cow, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    borrow::Cow,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 static COMMON: Migrator = sqlx::migrate!("migrations/common");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,6 +36,8 @@ impl Store {
     pub async fn connect(target: &Target) -> Result<Self> {
         let db = match target {
             Target::Sqlite(file) => {
+                // The first one makes the file and its journal.
+                let _alone = alone(file).await?;
                 let options = SqliteConnectOptions::new()
                     .filename(file)
                     .create_if_missing(true)
@@ -83,10 +92,15 @@ impl Store {
         Ok(Self { db, changes })
     }
 
-    /// Brings the schema up to date. Replicas may start together: PostgreSQL's runner holds an advisory lock.
+    /// Brings the schema up to date. Others may begin at the same moment: on PostgreSQL sqlx holds an advisory lock, on SQLite
+    /// it holds nothing, so a file beside the database is locked.
     pub async fn migrate(&self) -> Result<()> {
         let (dialect, result) = match &self.db {
-            Db::Sqlite { write, .. } => ("SQLite", migrator(&SQLITE).run(write).await),
+            Db::Sqlite { write, .. } => {
+                let options = write.connect_options();
+                let _alone = alone(options.get_filename()).await?;
+                ("SQLite", migrator(&SQLITE).run(write).await)
+            }
             Db::Pg(pool) => ("PostgreSQL", migrator(&POSTGRES).run(pool).await),
         };
         result.map_err(|e| {
@@ -106,6 +120,21 @@ impl Store {
             .map(|_| ()))?;
         Ok(())
     }
+}
+
+/// The lock of a database file, held until it is dropped.
+async fn alone(database: &Path) -> Result<File> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let lock = File::options().create(true).append(true).open(name)?;
+        lock.lock()?;
+        Ok(lock)
+    });
+    locked
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|error| Error::from(sqlx::Error::Io(error)))
 }
 
 /// The common migrations and those of one dialect, in the order of their numbers.

@@ -24,7 +24,7 @@ pub use audit::AuditEntry;
 pub use changes::Changes;
 pub use connect::Target;
 pub use idempotency::Answered;
-pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn};
+pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place};
 pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;
@@ -36,7 +36,7 @@ pub use users::NewUser;
 
 use crate::domain::event::Change;
 use jiff::Timestamp;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Postgres, Sqlite, Transaction, error::DatabaseError as _, sqlite::SqliteError};
 
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -105,6 +105,13 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(db) if db.is_unique_violation() => {
                 Self::Duplicate(db.constraint().unwrap_or(db.message()).to_owned())
             }
+            sqlx::Error::Database(db)
+                if db
+                    .try_downcast_ref::<SqliteError>()
+                    .is_some_and(is_about_the_file) =>
+            {
+                Self::Unavailable(error)
+            }
             // 57P01–57P03: shutting down, crashed, not yet accepting; 08: connection; 53: out of resources.
             sqlx::Error::Database(db)
                 if db.code().is_some_and(|c| {
@@ -121,6 +128,16 @@ impl From<sqlx::Error> for Error {
             _ => Self::Other(error),
         }
     }
+}
+
+/// Whether SQLite says that its file cannot be used now: no room, an error of the disk, or others that hold it for too long.
+fn is_about_the_file(error: &SqliteError) -> bool {
+    const BUSY: i32 = 5;
+    const IOERR: i32 = 10;
+    const FULL: i32 = 13;
+    // What it says more exactly stands in the higher bits.
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| [BUSY, IOERR, FULL].contains(&(code & 0xff)))
 }
 
 /// The same query on whichever database: `on!(self, |db| query.fetch_all(db).await)`.
@@ -252,4 +269,36 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
 
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_no_fault_of_the_portal() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::connect(&Target::Sqlite(folder.path().join("db")))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let Db::Sqlite { write, .. } = &store.db else {
+            panic!("{store:?}")
+        };
+        sqlx::query("CREATE TABLE large (text TEXT)")
+            .execute(write)
+            .await
+            .unwrap();
+        // As many pages as there are: none more.
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(write)
+            .await
+            .unwrap();
+        let full = sqlx::query("INSERT INTO large VALUES (hex(zeroblob(100000)))")
+            .execute(write)
+            .await;
+        let error = Error::from(full.unwrap_err());
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    }
 }

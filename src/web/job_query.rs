@@ -1,9 +1,6 @@
 //! The filters of a list of jobs, as pages and API take them.
 use crate::{
-    domain::{
-        names::{ONE_LINE, UserName, is_one_line},
-        violation::Violations,
-    },
+    domain::{names::UserName, violation::Violations},
     services::{Error, Portal},
     store::JobFilter,
 };
@@ -57,11 +54,6 @@ impl JobQuery {
             let value = value.trim();
             (!value.is_empty()).then(|| value.to_owned())
         };
-        for (field, value) in self.pairs() {
-            if !is_one_line(value) {
-                wrong.add(&format!("/{field}"), ONE_LINE, Some(value));
-            }
-        }
         let mut filter = JobFilter {
             queue: given(&self.queue),
             name: given(&self.name),

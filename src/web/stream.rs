@@ -4,7 +4,6 @@ use super::{
     App,
     error::WebError,
     extract::{Query, Who},
-    limits::Turn,
 };
 use crate::{
     auth::proof::Proof,
@@ -85,7 +84,6 @@ enum Watched {
 /// What all streams share.
 struct Follower {
     app: App,
-    _turn: Turn,
     listener: Listener,
     watched: Watched,
     /// Of [`Watched::Mine`].
@@ -104,17 +102,15 @@ enum Woken {
 }
 
 impl Follower {
-    /// An error where the user has too many open.
-    fn new(app: App, listener: Listener, watched: Watched) -> Result<Self, Error> {
-        Ok(Self {
-            _turn: app.limits.stream(listener.actor.user.id)?,
+    fn new(app: App, listener: Listener, watched: Watched) -> Self {
+        Self {
             changes: app.portal.store.changes().subscribe(),
             checked: Instant::now(),
             projects: HashSet::new(),
             app,
             listener,
             watched,
-        })
+        }
     }
 
     /// Waits until this job may have changed; false when the stream is to end.
@@ -203,8 +199,8 @@ pub fn events(
     listener: Listener,
     job: JobId,
     after: i64,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
-    let follower = Follower::new(app, listener, Watched::Job(job))?;
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let follower = Follower::new(app, listener, Watched::Job(job));
     let stream = futures::stream::unfold(
         (Some(follower), after),
         move |(follower, after)| async move {
@@ -242,7 +238,7 @@ pub fn events(
             }
         },
     );
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+    Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
 /// That jobs of a list changed, by id, without a history: whoever comes again fetches the rows again. `project` is none for
@@ -255,7 +251,7 @@ pub async fn jobs(
     /// What other replicas said while the database was away is made good by looking again now and then.
     const LOOK: Duration = Duration::from_secs(30);
     let watched = project.map_or(Watched::Mine, Watched::Project);
-    let mut follower = Follower::new(app, listener, watched)?;
+    let mut follower = Follower::new(app, listener, watched);
     follower.look_at_rights().await?;
     let stream = futures::stream::unfold(follower, |mut follower| async move {
         let data = match follower.next(LOOK).await {
@@ -283,10 +279,12 @@ pub fn log(
     row: LogStream,
     after: u64,
     beside: Beside,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
-    let follower = Follower::new(app, listener, Watched::Job(row.job))?;
-    let begin = (Some(follower), row, after, beside);
-    let stream = futures::stream::unfold(begin, |(follower, row, at, beside)| async move {
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let follower = Follower::new(app, listener, Watched::Job(row.job));
+    let pieces = logs::Pieces::of(&follower.app.portal, &row);
+    let begin = (Some(follower), (row, pieces), after, beside);
+    let stream = futures::stream::unfold(begin, |(follower, log, at, beside)| async move {
+        let (row, mut pieces) = log;
         let mut follower = follower?;
         loop {
             if !follower.still_may().await {
@@ -299,8 +297,7 @@ pub fn log(
                 .await;
             let now = now.ok()??;
             let _ = logs::follow(portal, &now).await;
-            let piece = logs::bytes(portal, row.job, row.attempt, &row.stream, at, 64 << 10).await;
-            let piece = piece.ok()?;
+            let piece = pieces.read(at, 64 << 10).await.ok()?;
             // What is left of a complete log is no beginning of anything.
             let whole = match whole_characters(&piece) {
                 0 if now.complete => piece.len(),
@@ -311,7 +308,7 @@ pub fn log(
                 let text = String::from_utf8_lossy(&piece[..whole]);
                 let data = serde_json::json!({ "offset": at, "text": text });
                 let event = Event::default().id(next.to_string()).data(data.to_string());
-                return Some((Ok(event), (Some(follower), row, next, beside)));
+                return Some((Ok(event), (Some(follower), (row, pieces), next, beside)));
             }
             let mut ended = now.complete && now.size <= at;
             if let Beside::Changes(seen) = beside {
@@ -321,19 +318,19 @@ pub fn log(
                         .event("changed")
                         .data(job.last_event.to_string());
                     let seen = Beside::Changes(job.last_event);
-                    return Some((Ok(event), (Some(follower), row, at, seen)));
+                    return Some((Ok(event), (Some(follower), (row, pieces), at, seen)));
                 }
                 ended &= job.phase.is_terminal();
             }
             if ended {
-                return Some((Ok(end()), (None, row, at, beside)));
+                return Some((Ok(end()), (None, (row, pieces), at, beside)));
             }
             if !follower.wait().await {
                 return None;
             }
         }
     });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+    Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
 /// How many bytes there are before a character that has begun at the end.

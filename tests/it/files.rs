@@ -1,8 +1,9 @@
 //! Files of a project: put, read in parts, listed, moved, deleted, packed.
-use crate::house::{Api, Home, PASSWORD, Page, Portal, tick_tasks};
+use crate::house::{Api, Home, Page, Portal, tick_tasks};
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
+use tourmaline::services::{Error, files};
 
 struct Files<'a> {
     api: Api<'a>,
@@ -228,10 +229,6 @@ on_both! {
         let moved = files.post("moves", json!({"from": "data", "to": "new/data"})).await.expect(202);
         let task = moved.header("location").unwrap().trim_start_matches("/api/v1").to_owned();
         assert_eq!(files.api.get(&task).await.json()["state"], "waiting");
-        let ada = portal.visitor();
-        ada.sign_in("ada", PASSWORD).await.leads_to("/");
-        let page = ada.page(&files.path("")).await.expect(200);
-        assert_eq!(page.attributes("p.task a", "href"), std::slice::from_ref(&task), "the files' page says what goes on");
         tick_tasks(&portal).await;
         let ended = files.api.get(&task).await.json();
         assert_eq!(ended["state"], "done", "{ended}");
@@ -239,6 +236,27 @@ on_both! {
         let _ = files.api.delete(&files.path("/new")).await.expect(202);
         tick_tasks(&portal).await;
         assert_eq!(files.names("").await, ["zero"]);
+    }
+
+    async fn a_folder_that_holds_more_than_is_shown_is_not_lost_by_a_move(portal: Portal) {
+        let files = files(&portal).await;
+        let _ = files.put("data/in/a", "a").await.expect(201);
+        let _ = files.put("data/z", "z").await.expect(201);
+        let data = portal.data().join("store/projects");
+        let data = std::fs::read_dir(data).unwrap().next().unwrap().unwrap();
+        let data = data.path().join("files/data");
+        assert!(data.join("z").is_file());
+        // As only a job can name it.
+        std::fs::write(data.join("in/back\\slash"), "result").unwrap();
+        let moved = files.post("moves", json!({"from": "data", "to": "new"})).await.expect(202);
+        let task = moved.header("location").unwrap().trim_start_matches("/api/v1").to_owned();
+        tick_tasks(&portal).await;
+        let ended = files.api.get(&task).await.json();
+        assert_eq!(ended["state"], "failed", "{ended}");
+        let outcome = ended["outcome"].as_str().unwrap();
+        assert!(outcome.contains("`data/in`") && outcome.contains("slash"), "{outcome}");
+        assert_eq!(files.names("").await, ["data/in", "new/in/a", "new/z"]);
+        assert_eq!(std::fs::read(data.join("in/back\\slash")).unwrap(), b"result");
     }
 
     async fn a_task_that_was_told_to_stop_does(portal: Portal) {
@@ -255,6 +273,32 @@ on_both! {
         tick_tasks(&portal).await;
         assert_eq!(files.api.get(&task).await.json()["state"], "cancelled");
         assert_eq!(files.names("").await, ["data/1"]);
+    }
+}
+
+on_both! {
+    async fn an_upload_that_ends_after_its_project_leaves_nothing(portal: Portal) {
+        let ada = portal.user("ada").await;
+        let api = ada.api("write").await;
+        let project = portal.project(&api, "Genomes").await;
+        let path = format!("/projects/{project}");
+        let id = project.parse().unwrap();
+        let name = "late.txt".to_owned().try_into().unwrap();
+        let delete = async || {
+            let tag = api.get(&path).await.expect(200).header("etag").unwrap().to_owned();
+            let delete = api.request(Method::DELETE, &path).header("if-match", &tag);
+            let _ = delete.send().await.expect(202);
+        };
+        let begun = futures::stream::iter([Ok(Bytes::from_static(b"begun"))]);
+        let end = futures::stream::once(async {
+            delete().await;
+            tick_tasks(&portal).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b" and ended"))
+        });
+        let body = futures::StreamExt::chain(begun, end);
+        let put = files::put(&portal.services, &ada.actor(), id, &name, body).await;
+        assert!(matches!(put, Err(Error::NotFound(_))), "{put:?}");
+        assert!(!portal.data().join("store/projects").join(&project).exists());
     }
 }
 
@@ -337,13 +381,13 @@ async fn a_plain_form_uploads_several_files_into_a_folder() {
     let project = portal.project(&api, "Genomes").await;
     let files = Files { api, project };
     let send = async |parts: &[(&str, &str)]| {
-        let part = |(name, content): &(&str, &str)| {
-            format!(
+        let mut body = String::new();
+        for (name, content) in parts {
+            body += &format!(
                 "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
                  Content-Type: application/octet-stream\r\n\r\n{content}\r\n"
-            )
-        };
-        let mut body = parts.iter().map(part).collect::<Vec<_>>().concat();
+            );
+        }
         body += "--edge--\r\n";
         let path = format!("/projects/{}/files?folder=data/", files.project);
         ada.request(Method::POST, &path)

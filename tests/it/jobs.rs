@@ -69,10 +69,10 @@ const SMALL: [(&str, &str); 5] = [
 ];
 
 /// The portal's own work goes on until this is dropped.
-pub struct AtWork(tokio_util::sync::CancellationToken);
+struct AtWork(tokio_util::sync::CancellationToken);
 
 impl AtWork {
-    pub fn begin(portal: &Portal) -> Self {
+    fn begin(portal: &Portal) -> Self {
         let stop = portal.stop.child_token();
         background::start(&portal.services, &TaskTracker::new(), &stop);
         Self(stop)

@@ -44,7 +44,7 @@ fn new_project(portal: &Portal, name: &str) -> Project {
     }
 }
 
-async fn insert_project(portal: &Portal, maker: &User<'_>, name: &str) -> ProjectId {
+pub async fn insert_project(portal: &Portal, maker: &User<'_>, name: &str) -> ProjectId {
     let project = new_project(portal, name);
     let mut tx = portal.services.store.begin().await.unwrap();
     tx.insert_project(&project, &own(maker.account.id))
@@ -92,7 +92,7 @@ async fn move_job(portal: &Portal, job: JobId, from: Phase, to: Phase) {
 }
 
 /// A job with its first attempt on the way.
-async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (JobId, NewAttempt) {
+pub async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (JobId, NewAttempt) {
     let job = insert_job(portal, user, project, word_count()).await;
     (job, start(portal, job).await)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 use tourmaline::{
     cluster::{DriverState, local::Local},
-    config,
+    config::Config,
     domain::{
         clock::Clock,
         job::Exit,
@@ -31,6 +31,7 @@ pub struct Settings {
     pub supervisor: Option<PathBuf>,
     pub java: bool,
     pub spark: bool,
+    pub log_limit: u64,
 }
 
 impl Default for Settings {
@@ -39,6 +40,7 @@ impl Default for Settings {
             supervisor: None,
             java: true,
             spark: true,
+            log_limit: 10 << 30,
         }
     }
 }
@@ -64,10 +66,9 @@ impl House {
     }
 
     pub fn with(&self, settings: Settings) -> Local {
-        let config = config::Local {
-            stop_grace_seconds: 1,
-            ..config::Local::default()
-        };
+        let mut config = Config::default();
+        config.local.stop_grace_seconds = 1;
+        config.work.log_limit = settings.log_limit;
         let own = env!("CARGO_BIN_EXE_tourmaline").into();
         Local::with(
             &config,

@@ -6,7 +6,7 @@ use super::{
     paths::{self, is_plain, local_path, odd_part, plain_name},
 };
 use crate::{
-    domain::quantity::Memory,
+    domain::{job::JobSpec, quantity::Memory},
     manifest::{
         ANNOTATION_MAX_RUN_SECONDS, ANNOTATION_TITLE, SparkApplication,
         spark_application::{ApplicationType, Spec as ApplicationSpec},
@@ -34,6 +34,9 @@ pub struct Spec {
     pub owner: Option<Owner>,
     pub max_run_seconds: Option<u64>,
     pub stop_grace_seconds: u64,
+    /// Bytes of the driver's log that anybody will read; what comes after them is cut off at times. Absent in older ones.
+    #[serde(default)]
+    pub log_limit: Option<u64>,
 }
 
 /// A link within the run folder.
@@ -49,6 +52,72 @@ pub struct Owner {
     pub group: u32,
 }
 
+/// What the settings say of every run.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub stop_grace_seconds: u64,
+    pub log_limit: u64,
+}
+
+/// Spark conf that stands here whatever a job says.
+pub const FIXED_CONF: [(&str, &str); 5] = [
+    ("spark.ui.enabled", "false"),
+    ("spark.driver.host", "127.0.0.1"),
+    ("spark.driver.bindAddress", "127.0.0.1"),
+    // Without these two each file that a job writes has a hidden `.crc` file beside it.
+    (
+        "spark.hadoop.fs.file.impl",
+        "org.apache.hadoop.fs.RawLocalFileSystem",
+    ),
+    (
+        "spark.hadoop.fs.AbstractFileSystem.file.impl",
+        "org.apache.hadoop.fs.local.RawLocalFs",
+    ),
+];
+const IVY: &str = "spark.jars.ivy";
+const JAVA_OPTIONS: &str = "spark.driver.extraJavaOptions";
+const JAVA_TEMPORARY: &str = "-Djava.io.tmpdir=";
+/// Environment that is the run folder's or the machine's own.
+const OWN_ENV: [&str; 8] = [
+    "HOME",
+    "JAVA_HOME",
+    "PATH",
+    "PYSPARK_PYTHON",
+    "SPARK_HOME",
+    "SPARK_LOCAL_DIRS",
+    "SPARK_LOCAL_IP",
+    "TMPDIR",
+];
+
+/// What of a job's wishes would be overridden here: the field, and the sentence that says what would be right.
+pub fn overridden(spec: &JobSpec) -> Vec<(String, String)> {
+    let fixed: BTreeMap<&str, &str> = FIXED_CONF.into();
+    let conf = spec.spark_conf.iter().filter_map(|(key, value)| {
+        let why = match fixed.get(key.as_str()) {
+            Some(fixed) if fixed == value => return None,
+            Some(fixed) => format!("is `{fixed}` for every job on this machine"),
+            None if key == IVY || key == "spark.local.dir" => {
+                "is a folder of its own for each job on this machine".into()
+            }
+            None if key == JAVA_OPTIONS && value.contains(JAVA_TEMPORARY) => {
+                format!("must not have `{JAVA_TEMPORARY}…`: each job on this machine has a folder of its own for that")
+            }
+            None => return None,
+        };
+        Some((format!("/spark_conf/{key}"), format!("`{key}` {why}. Leave it out.")))
+    });
+    let env = spec
+        .env
+        .keys()
+        .filter(|name| OWN_ENV.contains(&name.as_str()));
+    let env = env.map(|name| {
+        let why =
+            format!("`{name}` is set by the runner for every job on this machine. Leave it out.");
+        (format!("/env/{name}"), why)
+    });
+    conf.chain(env).collect()
+}
+
 /// Folders in the run folder that belong to the job.
 pub const FOLDERS: [&str; 3] = ["home", "tmp", "work"];
 
@@ -57,7 +126,7 @@ pub fn build(
     application: &SparkApplication,
     folder: &Path,
     install: &Install,
-    stop_grace_seconds: u64,
+    bounds: Bounds,
 ) -> Result<Spec, String> {
     let text = folder.to_str().ok_or_else(|| {
         format!(
@@ -114,7 +183,8 @@ pub fn build(
         alias,
         owner: install.owner,
         max_run_seconds,
-        stop_grace_seconds,
+        stop_grace_seconds: bounds.stop_grace_seconds,
+        log_limit: Some(bounds.log_limit),
     })
 }
 
@@ -216,31 +286,15 @@ impl Builder {
             .collect();
         conf.entry("spark.sql.warehouse.dir".into())
             .or_insert_with(|| format!("file://{}", self.within("work/spark-warehouse")));
-        let options = conf
-            .entry("spark.driver.extraJavaOptions".into())
-            .or_default();
+        let options = conf.entry(JAVA_OPTIONS.into()).or_default();
         if !options.is_empty() {
             options.push(' ');
         }
-        options.push_str("-Djava.io.tmpdir=");
+        options.push_str(JAVA_TEMPORARY);
         options.push_str(&self.base);
         options.push_str("/tmp");
-        let fixed = [
-            ("spark.ui.enabled", "false".into()),
-            ("spark.driver.host", "127.0.0.1".into()),
-            ("spark.driver.bindAddress", "127.0.0.1".into()),
-            ("spark.jars.ivy", self.within("home/.ivy2")),
-            // Without these two each file that a job writes has a hidden `.crc` file beside it.
-            (
-                "spark.hadoop.fs.file.impl",
-                "org.apache.hadoop.fs.RawLocalFileSystem".into(),
-            ),
-            (
-                "spark.hadoop.fs.AbstractFileSystem.file.impl",
-                "org.apache.hadoop.fs.local.RawLocalFs".into(),
-            ),
-        ];
-        conf.extend(fixed.map(|(key, value)| (key.to_owned(), value)));
+        conf.extend(FIXED_CONF.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        conf.insert(IVY.into(), self.within("home/.ivy2"));
         conf
     }
 

@@ -59,7 +59,7 @@ impl Local {
             let mark = supervisor.mark(object.as_str());
             let deadline = Instant::now() + KILL_PATIENCE;
             loop {
-                let mut left = process::of_attempt(&mark, supervisor.session, false);
+                let mut left = process::of_attempt(&mark, supervisor.session);
                 left.retain(|process| process.identity != supervisor.identity);
                 if left.is_empty() {
                     break;

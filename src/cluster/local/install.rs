@@ -63,7 +63,7 @@ pub async fn look(
     let spark = find_spark(config, data, around).await;
     let java = find_java(around, spark.as_ref().ok()).await;
     let python = find_python(around, spark.as_ref().ok()).await;
-    let owner = find_owner(config).await;
+    let owner = find_owner(config, around).await;
     let mut report = |what, outcome: Result<(FindingState, String), String>| {
         let (state, text) = outcome.unwrap_or_else(|text| (FindingState::Failed, text));
         findings.push(Finding { what, state, text });
@@ -268,7 +268,10 @@ async fn find_python(
 }
 
 /// `local.run_as` as numbers.
-async fn find_owner(config: &config::Local) -> Result<Option<Owner>, String> {
+async fn find_owner(
+    config: &config::Local,
+    around: &Surroundings,
+) -> Result<Option<Owner>, String> {
     let Some(name) = &config.run_as else {
         return Ok(None);
     };
@@ -278,9 +281,8 @@ async fn find_owner(config: &config::Local) -> Result<Option<Owner>, String> {
         ));
     }
     let id = async |which: &str| {
-        let output = Command::new("id").args([which, "--", name]).output().await;
-        let output = output.ok().filter(|output| output.status.success())?;
-        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+        let said = run(Command::new("id").args([which, "--", name]), around).await;
+        said.ok()?.trim().parse().ok()
     };
     match (id("-u").await, id("-g").await) {
         (Some(user), Some(group)) => Ok(Some(Owner { user, group })),

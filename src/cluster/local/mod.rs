@@ -8,7 +8,7 @@
 //! stops its jobs.
 use super::{CheckUp, DriverState, Error, LogPiece, Observation};
 use crate::{
-    config,
+    config::{self, Config},
     domain::{
         clock::Clock,
         job::{Exit, JobSpec, Resources},
@@ -20,6 +20,7 @@ use crate::{
 use anyhow::Context;
 use bytes::Bytes;
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -38,6 +39,7 @@ mod process;
 mod run_folder;
 mod supervisor;
 
+pub use command::overridden;
 pub use install::Surroundings;
 pub use supervisor::supervise;
 
@@ -56,6 +58,7 @@ pub struct Local(Arc<Inner>);
 struct Inner {
     name: ClusterName,
     config: config::Local,
+    log_limit: u64,
     data: PathBuf,
     clock: Clock,
     surroundings: Surroundings,
@@ -76,6 +79,26 @@ struct Look {
     check_up: CheckUp,
 }
 
+/// Spark conf that stands here whatever a job says.
+pub fn fixed_conf() -> BTreeMap<String, String> {
+    let conf = command::FIXED_CONF.into_iter();
+    conf.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+impl Look {
+    fn failed(why: &str) -> Self {
+        Self {
+            at: Instant::now(),
+            install: Err(why.into()),
+            check_up: CheckUp {
+                healthy: Err(why.into()),
+                findings: Vec::new(),
+            },
+        }
+    }
+}
+
 /// What a job takes here: all its executors' cores, and one heap for driver and executors.
 pub fn asks(spec: &JobSpec) -> Resources {
     let executors = u64::from(spec.executors());
@@ -90,7 +113,7 @@ pub fn asks(spec: &JobSpec) -> Resources {
 }
 
 impl Local {
-    pub fn new(config: &config::Local, data: &Path, clock: Clock) -> Self {
+    pub fn new(config: &Config, data: &Path, clock: Clock) -> Self {
         // A binary that was replaced while it runs is told by this ending; the new one lies at the same path.
         let own = std::env::current_exe().unwrap_or_else(|_| "tourmaline".into());
         let own = own
@@ -102,13 +125,14 @@ impl Local {
 
     /// With another supervisor's binary and other places to look for Spark and Java: for tests.
     pub fn with(
-        config: &config::Local,
+        config: &Config,
         data: &Path,
         clock: Clock,
         supervisor: PathBuf,
         surroundings: Surroundings,
     ) -> Self {
         let machine = machine::resources();
+        let (config, log_limit) = (&config.local, config.work.log_limit);
         Self(Arc::new(Inner {
             name: ClusterName::local(),
             capacity: Resources {
@@ -116,6 +140,7 @@ impl Local {
                 memory: config.memory.as_ref().map_or(machine.memory, Memory::bytes),
             },
             config: config.clone(),
+            log_limit,
             data: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()),
             clock,
             surroundings,
@@ -143,7 +168,19 @@ impl Local {
         self.look().await.check_up
     }
 
+    /// In a task of its own: what a caller who has no time leaves is found out all the same, for the next one.
     async fn look(&self) -> Look {
+        let this = self.clone();
+        match tokio::spawn(async move { this.look_once().await }).await {
+            Ok(look) => look,
+            Err(error) => {
+                tracing::error!(%error, "the check-up of this machine broke off");
+                Look::failed("The check-up of this machine broke off; see the portal's own log.")
+            }
+        }
+    }
+
+    async fn look_once(&self) -> Look {
         let mut looked = self.0.looked.lock().await;
         if let Some(look) = looked.as_ref()
             && look.at.elapsed() < CHECK_UP_LASTS
@@ -151,11 +188,12 @@ impl Local {
             return look.clone();
         }
         let inner = &self.0;
-        let (mut install, findings) =
-            install::look(&inner.config, &inner.data, &inner.surroundings).await;
-        if !inner.config.enabled {
-            install = Err("this machine takes no jobs: local.enabled is false".into());
-        }
+        let (install, findings) = if inner.config.enabled {
+            install::look(&inner.config, &inner.data, &inner.surroundings).await
+        } else {
+            let why = "this machine takes no jobs: local.enabled is false";
+            (Err(why.to_owned()), Vec::new())
+        };
         let version = install.as_ref().ok().and_then(|i| i.spark_version.clone());
         *inner
             .spark_version
@@ -182,9 +220,12 @@ impl Local {
             return Ok(());
         }
         let install = self.look().await.install.map_err(Error::Unavailable)?;
-        let grace = self.0.config.stop_grace_seconds;
+        let bounds = command::Bounds {
+            stop_grace_seconds: self.0.config.stop_grace_seconds,
+            log_limit: self.0.log_limit,
+        };
         let spec =
-            command::build(application, folder.path(), &install, grace).map_err(Error::Refused)?;
+            command::build(application, folder.path(), &install, bounds).map_err(Error::Refused)?;
         let runs = self.runs();
         let in_folder = folder.clone();
         let open_to_job = spec.owner.is_some();
@@ -335,15 +376,16 @@ impl Local {
         .await?
     }
 
-    /// Removes deleted run folders, also those that a killed portal had begun with.
+    /// Removes deleted run folders, also those that a killed portal had begun with. One that cannot be removed is in nobody's way:
+    /// its name is free, and the next sweep tries again.
     fn sweep(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.runs())? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(".deleted-") {
-                match fs::remove_dir_all(entry.path()) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    other => other?,
-                }
+            if entry.file_name().to_string_lossy().starts_with(".deleted-")
+                && let Err(error) = run_folder::remove(&entry.path())
+            {
+                let folder = entry.path();
+                tracing::warn!(folder = %folder.display(), %error, "a deleted run folder was not removed");
             }
         }
         Ok(())

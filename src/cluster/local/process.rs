@@ -2,6 +2,7 @@
 //! process that was not verified at that moment.
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One process, for all time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub struct Identity {
 #[derive(Debug, Clone)]
 pub struct Process {
     pub identity: Identity,
+    pub parent: i32,
     pub group: i32,
     pub session: i32,
 }
@@ -55,26 +57,59 @@ impl Identity {
     }
 }
 
-/// The living processes of an attempt: those that bear its mark, and all in the session `session` when that is proved ours,
-/// either by the caller who leads it or by a marked member, as a session's id is not given anew while it has one.
-pub fn of_attempt(mark: &Mark, session: i32, session_is_ours: bool) -> Vec<Process> {
-    let all = system::all();
-    let marked: Vec<bool> = all
+/// The living processes of an attempt, seen from outside: those that bear its mark, and all in the session `session` when a
+/// marked member proves it ours, as a session's id is not given anew while it has one.
+pub fn of_attempt(mark: &Mark, session: i32) -> Vec<Process> {
+    let mut all = system::all();
+    let marked = marked(&all, mark);
+    let is_ours = |process: &Process| process.session == session;
+    let ours = all
         .iter()
-        .map(|process| system::bears(process, mark))
-        .collect();
-    let ours = session_is_ours
-        || all
-            .iter()
-            .zip(&marked)
-            .any(|(process, marked)| *marked && process.session == session);
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    all.into_iter()
-        .zip(marked)
-        .filter(|(process, marked)| *marked || (ours && process.session == session))
-        .map(|(process, _)| process)
-        .filter(|process| process.identity.pid != own)
-        .collect()
+        .any(|process| marked.contains(&process.identity.pid) && is_ours(process));
+    all.retain(|process| {
+        let pid = process.identity.pid;
+        (marked.contains(&pid) || (ours && is_ours(process))) && pid != own()
+    });
+    all
+}
+
+/// The same, seen by the supervisor, who leads the session and to whom everybody falls that has lost its parent: its
+/// descendants too, whatever they made of their environment and session.
+pub fn of_own_attempt(mark: &Mark, session: i32) -> Vec<Process> {
+    let mut all = system::all();
+    let marked = marked(&all, mark);
+    let mut family = BTreeSet::from([own()]);
+    loop {
+        let before = family.len();
+        for process in &all {
+            if family.contains(&process.parent) {
+                family.insert(process.identity.pid);
+            }
+        }
+        if family.len() == before {
+            break;
+        }
+    }
+    all.retain(|process| {
+        let pid = process.identity.pid;
+        let is_ours = marked.contains(&pid) || family.contains(&pid) || process.session == session;
+        is_ours && pid != own()
+    });
+    all
+}
+
+/// Our children that ended, those that others left to us too.
+pub fn ended_children() -> Vec<Pid> {
+    system::ended_children(own())
+}
+
+fn marked(all: &[Process], mark: &Mark) -> BTreeSet<i32> {
+    let bearers = all.iter().filter(|process| system::bears(process, mark));
+    bearers.map(|process| process.identity.pid).collect()
+}
+
+fn own() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 #[cfg(target_os = "linux")]
@@ -93,34 +128,49 @@ mod system {
     }
 
     pub fn all() -> Vec<Process> {
-        let (Some(boot), Ok(entries)) = (boot(), fs::read_dir("/proc")) else {
+        let Some(boot) = boot() else {
             return Vec::new();
         };
-        entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(|pid| read(pid, boot.clone()))
-            .collect()
+        pids().filter_map(|pid| read(pid, boot.clone())).collect()
     }
 
     /// `None` also for a zombie: it runs nothing any more, and nobody may be there to reap it.
     fn read(pid: i32, boot: String) -> Option<Process> {
+        read_any(pid, boot)
+            .filter(|(_, ended)| !ended)
+            .map(|(process, _)| process)
+    }
+
+    /// A process, and whether it has ended.
+    fn read_any(pid: i32, boot: String) -> Option<(Process, bool)> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = String::from_utf8_lossy(&stat);
         // The command's name, in parentheses, may itself have spaces and parentheses.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        if matches!(*fields.first()?, "Z" | "X") {
-            return None;
-        }
-        Some(Process {
+        let process = Process {
             identity: Identity {
                 pid,
                 start: (*fields.get(19)?).to_owned(),
                 boot,
             },
+            parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
-        })
+        };
+        Some((process, matches!(*fields.first()?, "Z" | "X")))
+    }
+
+    pub fn ended_children(parent: i32) -> Vec<Pid> {
+        pids()
+            .filter_map(|pid| read_any(pid, String::new()))
+            .filter(|(process, ended)| *ended && process.parent == parent)
+            .filter_map(|(process, _)| Pid::from_raw(process.identity.pid))
+            .collect()
+    }
+
+    fn pids() -> impl Iterator<Item = i32> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
     }
 
     pub fn bears(process: &Process, mark: &Mark) -> bool {
@@ -181,7 +231,7 @@ mod system {
     }
 
     fn list(which: &[&str]) -> Vec<Process> {
-        let arguments = [which, &["-o", "pid=,pgid=,stat=,lstart="]].concat();
+        let arguments = [which, &["-o", "pid=,ppid=,pgid=,stat=,lstart="]].concat();
         let (Some(boot), Some(text)) = (boot(), output("ps", &arguments)) else {
             return Vec::new();
         };
@@ -191,6 +241,7 @@ mod system {
     fn read(line: &str, boot: &str) -> Option<Process> {
         let mut words = line.split_whitespace();
         let pid: i32 = words.next()?.parse().ok()?;
+        let parent = words.next()?.parse().ok()?;
         let group = words.next()?.parse().ok()?;
         if words.next()?.starts_with('Z') {
             return None;
@@ -201,9 +252,15 @@ mod system {
                 start: words.collect::<Vec<_>>().join(" "),
                 boot: boot.to_owned(),
             },
+            parent,
             group,
             session: getsid(Pid::from_raw(pid)).map_or(-1, |id| id.as_raw_nonzero().get()),
         })
+    }
+
+    /// There is no subreaper here: nobody's child becomes ours.
+    pub fn ended_children(_: i32) -> Vec<Pid> {
+        Vec::new()
     }
 
     pub fn bears(process: &Process, mark: &Mark) -> bool {
@@ -270,14 +327,14 @@ mod tests {
         // Until it has executed its program the child still shows our own environment.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let found = loop {
-            let found = of_attempt(&mark("one"), -1, false);
+            let found = of_attempt(&mark("one"), -1);
             if !found.is_empty() || std::time::Instant::now() > deadline {
                 break found;
             }
         };
         assert_eq!(found.len(), 1);
         assert_eq!(u32::try_from(found[0].identity.pid).unwrap(), child.id());
-        assert!(of_attempt(&mark("two"), -1, false).is_empty());
+        assert!(of_attempt(&mark("two"), -1).is_empty());
         child.kill().unwrap();
         child.wait().unwrap();
     }

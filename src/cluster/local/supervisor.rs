@@ -3,12 +3,14 @@
 use super::{
     command::{FOLDERS, Link, Spec},
     process::{self, Identity, Mark, Process},
-    run_folder::{Driver, RunFolder, Supervisor},
+    run_folder::{self, Driver, RunFolder, Supervisor},
 };
 use crate::domain::{clock::Clock, job::Exit};
 use anyhow::Context;
-use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process_group};
 use std::{
+    cell::Cell,
+    convert::Infallible,
     fs, io,
     io::Write,
     os::unix::{
@@ -27,10 +29,16 @@ use tokio::{
 };
 
 const POLL: Duration = Duration::from_millis(200);
+/// How often processes that ended without a parent are let go.
+const REAP: Duration = Duration::from_secs(10);
 /// What a driver leaves behind may take this long to end by itself: Python's daemon does.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// When the machine goes down everybody gets TERM, the driver perhaps before us.
 const SHUTDOWN_WINDOW: Duration = Duration::from_millis(200);
+
+/// How much longer than its limit a log may become, and what is left above it then.
+const LOG_SLACK: u64 = 16 << 20;
+const LOG_REST: u64 = 4096;
 
 /// Why a driver was to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +52,10 @@ enum Ended {
 /// Runs what the folder says, to its end. Blocks, and makes its own runtime: not to be called within one. A folder that
 /// somebody has claimed already is left alone.
 pub fn supervise(dir: &Path) -> anyhow::Result<ExitCode> {
-    // Away from the portal's terminal, and leader of a session by which all processes of this attempt are found.
-    let session = rustix::process::setsid()
-        .or_else(|_| rustix::process::getsid(None))
-        .context("finding the own session")?;
+    let session = own_session()?;
+    // Whoever loses its parent becomes ours, so that it is found by its parent whatever it did to its environment and session.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(getpid())).context("becoming the subreaper")?;
     let folder = RunFolder::new(dir.to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -96,6 +104,21 @@ pub fn supervise(dir: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Away from the portal's terminal, and leader of a session by which all processes of this attempt are found and ended: it
+/// must not be anybody else's.
+fn own_session() -> anyhow::Result<Pid> {
+    if let Ok(session) = rustix::process::setsid() {
+        return Ok(session);
+    }
+    let session = rustix::process::getsid(None).context("finding the own session")?;
+    anyhow::ensure!(
+        session == getpid(),
+        "it needs a session of its own, and process {} leads this one: start it by `setsid`",
+        session.as_raw_nonzero()
+    );
+    Ok(session)
+}
+
 struct Shutdown {
     terminate: signals::Signal,
     interrupt: signals::Signal,
@@ -121,6 +144,7 @@ struct Run<'a> {
     mark: Mark,
     session: i32,
     grace: Duration,
+    driver: Cell<Option<Pid>>,
 }
 
 impl<'a> Run<'a> {
@@ -131,10 +155,19 @@ impl<'a> Run<'a> {
             mark: supervisor.mark(&spec.object),
             session: supervisor.session,
             grace: Duration::from_secs(spec.stop_grace_seconds),
+            driver: Cell::new(None),
         }
     }
 
     async fn run(&self, shutdown: &mut Shutdown) -> Exit {
+        tokio::select! {
+            exit = self.to_its_end(shutdown) => exit,
+            never = self.bound_log() => match never {},
+            never = self.reap() => match never {},
+        }
+    }
+
+    async fn to_its_end(&self, shutdown: &mut Shutdown) -> Exit {
         if self.folder.is_stop_wished() {
             return Exit::Cancelled;
         }
@@ -145,10 +178,10 @@ impl<'a> Run<'a> {
                 return not_started(&format!("{error:#}"));
             }
         };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        self.driver.set(pid.and_then(Pid::from_raw));
         let driver = Driver {
-            identity: child
-                .id()
-                .and_then(|pid| Identity::of(i32::try_from(pid).ok()?)),
+            identity: pid.and_then(Identity::of),
             since: Clock::system().now(),
         };
         if let Err(error) = self.folder.write_driver(&driver) {
@@ -327,8 +360,36 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Cuts the log back whenever it is well longer than anybody will read. All writers append, so that they go on behind the
+    /// cut, and whoever keeps the log finds that there is more than the limit and says so in it.
+    async fn bound_log(&self) -> Infallible {
+        loop {
+            sleep(POLL).await;
+            if let Some(limit) = self.spec.log_limit
+                && let Ok(log) = self.folder.open_log()
+                && log
+                    .metadata()
+                    .is_ok_and(|meta| meta.len() > limit.saturating_add(LOG_SLACK))
+            {
+                let _ = log.set_len(limit.saturating_add(LOG_REST));
+            }
+        }
+    }
+
+    /// Lets those go that became ours and ended. The driver itself is waited for elsewhere.
+    async fn reap(&self) -> Infallible {
+        loop {
+            sleep(REAP).await;
+            for pid in process::ended_children() {
+                if Some(pid) != self.driver.get() {
+                    let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+                }
+            }
+        }
+    }
+
     fn left(&self) -> Vec<Process> {
-        process::of_attempt(&self.mark, self.session, true)
+        process::of_own_attempt(&self.mark, self.session)
     }
 
     fn tidy(&self) {
@@ -369,7 +430,7 @@ pub fn tidy(folder: &RunFolder, spec: &Spec) {
         let _ = fs::remove_file(alias);
     }
     for name in ["tmp", "home"] {
-        let _ = fs::remove_dir_all(folder.path().join(name));
+        let _ = run_folder::remove(&folder.path().join(name));
     }
 }
 

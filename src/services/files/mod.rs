@@ -3,11 +3,7 @@ mod preview;
 
 pub use preview::{Preview, preview};
 
-use super::{
-    Error, Portal, Result,
-    idempotency::{self, Claim, Key, Made},
-    tasks::Work,
-};
+use super::{Error, Portal, Result, tasks::Work};
 use crate::{
     domain::{
         access::{Action, Actor},
@@ -18,15 +14,17 @@ use crate::{
     storage::{self, ByteRange, Object, ObjectInfo, Page, keys},
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use std::{fmt, io, str::FromStr, time::Duration};
+use std::{fmt, io, time::Duration};
 
 /// Where jobs put what they write; nothing else is put there.
 pub const OUTPUTS: &str = "jobs";
 
 /// A sender that is silent for so long is given up.
 const SILENCE: Duration = Duration::from_secs(120);
+/// So long may one upload take.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How far a listing goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +41,6 @@ pub enum Put {
     New,
     Replaced,
 }
-
-/// Moved at once; what is larger is moved by a task.
-const SMALL: u64 = 64 << 20;
 
 /// A file, or a folder with all that is in it. As text a folder ends with a slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,25 +90,6 @@ impl From<Target> for String {
 pub enum Started {
     Done,
     Task(TaskId),
-}
-
-impl fmt::Display for Started {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done => f.write_str("done"),
-            Self::Task(id) => id.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Started {
-    type Err = <TaskId as FromStr>::Err;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "done" => Ok(Self::Done),
-            id => id.parse().map(Self::Task),
-        }
-    }
 }
 
 /// A path for people to put something at, or what is wrong with it.
@@ -247,12 +223,42 @@ where
         Ok(chunk) => chunk.map_err(io::Error::other),
         Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
     });
+    // It may have taken hours: who began it must still have leave at its end, before anything is in place.
+    let leave = async || portal.open_project(actor, project, Action::EditFiles).await;
+    let last = stream::once(async {
+        let allowed = leave().await;
+        allowed.map(|_| Bytes::new()).map_err(io::Error::other)
+    });
     let limit = portal.config.server.upload_limit;
-    let info = portal
+    let put = portal
         .storage
-        .put(&key, Box::pin(body), Some(limit))
-        .await?;
+        .put(&key, Box::pin(body.chain(last)), Some(limit));
+    let info = match tokio::time::timeout(LONGEST, put).await {
+        Ok(Err(error @ storage::Error::Body(_))) => {
+            leave().await?;
+            return Err(error.into());
+        }
+        Ok(put) => put?,
+        Err(_) => {
+            let hours = LONGEST.as_secs() / 3600;
+            return Err(Error::Conflict(format!(
+                "The transfer took over {hours} hours; nothing was kept."
+            )));
+        }
+    };
+    leave_nothing_behind(portal, actor, project).await?;
     Ok((if was { Put::Replaced } else { Put::New }, info))
+}
+
+/// Takes away what came into place after its project was deleted, which nobody else would.
+async fn leave_nothing_behind(portal: &Portal, actor: &Actor, project: ProjectId) -> Result<()> {
+    let found = portal.store.find_project(project, actor.user.id).await?;
+    if found.is_some_and(|found| found.project.deleting_at.is_none()) {
+        return Ok(());
+    }
+    let prefix = keys::project_prefix(project);
+    while portal.storage.delete_some(&prefix, 500).await? > 0 {}
+    Err(Error::NotFound("project"))
 }
 
 /// Deletes one file.
@@ -300,8 +306,8 @@ pub async fn locate(
         .ok_or(Error::NotFound("file"))
 }
 
-/// Where a new folder would be, if it may be there.
-pub async fn may_make_folder(
+/// An empty folder, which stays until it is deleted.
+pub async fn make_folder(
     portal: &Portal,
     actor: &Actor,
     project: ProjectId,
@@ -312,30 +318,9 @@ pub async fn may_make_folder(
         .await?;
     let path = target("/path", path)?;
     must_be_free(portal, project, "/path", &path).await?;
-    Ok(path)
-}
-
-/// An empty folder, which stays until it is deleted.
-pub async fn make_folder(
-    portal: &Portal,
-    actor: &Actor,
-    project: ProjectId,
-    path: &str,
-    key: Option<&Key>,
-) -> Result<Made<FilePath>> {
-    portal
-        .open_project(actor, project, Action::EditFiles)
-        .await?;
-    if let Some(key) = key
-        && let Some(path) = key.find(portal, actor).await?
-    {
-        return Ok(Made::Again(path));
-    }
-    let path = may_make_folder(portal, actor, project, path).await?;
     let prefix = keys::files_prefix(project, Some(&path));
     portal.storage.make_folder(&prefix).await?;
-    idempotency::note(key, portal, actor, path.as_str()).await?;
-    Ok(Made::New(path))
+    Ok(path)
 }
 
 async fn must_be_free(
@@ -355,23 +340,17 @@ async fn must_be_free(
     ))
 }
 
-/// Gives a file or a folder another path.
+/// Gives a file another path at once, a folder by a task.
 pub async fn move_to(
     portal: &Portal,
     actor: &Actor,
     project: ProjectId,
     from: &FilePath,
     to: &str,
-    key: Option<&Key>,
 ) -> Result<Started> {
     portal
         .open_project(actor, project, Action::EditFiles)
         .await?;
-    if let Some(key) = key
-        && let Some(started) = key.find(portal, actor).await?
-    {
-        return Ok(started);
-    }
     let from = standing(portal, project, from)
         .await?
         .ok_or(Error::NotFound("file"))?;
@@ -390,16 +369,11 @@ pub async fn move_to(
             keys::project_file(project, path),
             keys::project_file(project, &to),
         );
-        if portal.storage.head(&old).await?.size <= SMALL {
-            portal.storage.copy(&old, &new).await?;
-            portal.storage.delete(&old).await?;
-            idempotency::note(key, portal, actor, &Started::Done.to_string()).await?;
-            return Ok(Started::Done);
-        }
+        portal.storage.rename(&old, &new).await?;
+        return Ok(Started::Done);
     }
     let title = format!("Move {from} to {to}");
-    let work = Work::MoveFiles { from, to };
-    start(portal, actor, project, title, &work, key).await
+    start(portal, actor, project, title, &Work::MoveFiles { from, to }).await
 }
 
 /// Deletes files and folders; a single file at once, all else by a task.
@@ -427,7 +401,6 @@ pub async fn delete_all(
         project,
         title,
         &Work::DeleteFiles { targets },
-        None,
     )
     .await
 }
@@ -438,15 +411,9 @@ async fn start(
     project: ProjectId,
     title: String,
     work: &Work,
-    key: Option<&Key>,
 ) -> Result<Started> {
     let task = work.task(portal, actor, project, title)?;
-    let tx = portal.store.begin().await?;
-    let id = task.id.to_string();
-    let mut tx = match idempotency::claim(key, portal, tx, actor, &id).await? {
-        Claim::Free(tx) => tx,
-        Claim::Before(started) => return Ok(started),
-    };
+    let mut tx = portal.store.begin().await?;
     tx.insert_task(&task).await?;
     tx.commit().await?;
     Ok(Started::Task(task.id))

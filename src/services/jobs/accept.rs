@@ -70,8 +70,6 @@ pub async fn submit(
             new: Some(Box::new(Place {
                 user_name: actor.user.name.clone(),
                 project_name: membership.project.name,
-                cancelled_by: None,
-                placed_on: None,
                 job: queued(job, project, number),
             })),
         }),
@@ -198,6 +196,9 @@ fn look_up_cluster(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) {
     }
     if let Some((field, why)) = placing::never_fits(portal, spec) {
         wrong.add(field, why, None);
+    }
+    for (field, why) in placing::overridden(portal, spec) {
+        wrong.add(&field, why, None);
     }
 }
 

@@ -9,11 +9,13 @@ use crate::{
         names::ClusterName,
         quantity::human_bytes,
     },
-    services::{Portal, Result},
+    services::{Portal, Result, site},
 };
+use futures::future::join_all;
 use std::collections::HashMap;
 
-/// Every cluster's health and load at one moment; a placement adds to the load.
+/// Every cluster's health and load at one moment; a placement adds to the load. A cluster that is slow to answer holds up
+/// neither a person nor the jobs that others can take.
 pub struct Candidates {
     seen: Vec<Seen>,
     waited_for: HashMap<ClusterName, bool>,
@@ -26,16 +28,20 @@ struct Seen {
 }
 
 pub async fn candidates(portal: &Portal) -> Result<Candidates> {
-    let mut seen = Vec::new();
-    for cluster in portal.clusters.iter() {
-        seen.push(Seen {
-            healthy: cluster.check_up().await.healthy,
+    let looks = portal.clusters.iter().map(async |cluster| {
+        let healthy = match site::check_up(cluster).await {
+            Ok(check_up) => check_up.healthy,
+            Err(why) => Err(format!("not asked: {why}")),
+        };
+        Ok(Seen {
+            healthy,
             load: portal.store.find_load(cluster.name()).await?.resources,
             cluster: cluster.clone(),
-        });
-    }
+        })
+    });
+    let seen: Result<Vec<_>> = join_all(looks).await.into_iter().collect();
     Ok(Candidates {
-        seen,
+        seen: seen?,
         waited_for: HashMap::new(),
     })
 }
@@ -81,6 +87,19 @@ impl Candidates {
 /// The choice as it would be now, for people.
 pub async fn placement(portal: &Portal, spec: &JobSpec) -> Result<Choice> {
     Ok(candidates(portal).await?.choose(spec, 0.5))
+}
+
+/// What of a job's wishes would be overridden wherever it may run, so that nobody takes it for done.
+pub(super) fn overridden(portal: &Portal, spec: &JobSpec) -> Vec<(String, String)> {
+    let pinned = |cluster: &&Cluster| {
+        spec.cluster
+            .as_ref()
+            .is_none_or(|name| name == cluster.name())
+    };
+    let all = portal.clusters.iter().filter(pinned);
+    all.map(|cluster| cluster.overrides(spec))
+        .min_by_key(Vec::len)
+        .unwrap_or_default()
 }
 
 /// The field and the sentence where no cluster could ever hold this job.

@@ -59,9 +59,13 @@ pub fn populated(
         slug,
         placement.attempt,
     )?;
+    let mut fixed = rules.fixed_conf().clone();
+    if let Some(cluster) = portal.clusters.get(&placement.cluster) {
+        fixed.extend(cluster.fixed_conf());
+    }
     let site = SiteConf {
         defaults: rules.default_conf().clone(),
-        fixed: rules.fixed_conf().clone(),
+        fixed,
         ..SiteConf::default()
     };
     Ok(manifest::populate(spec, placement, &addresses, &site))

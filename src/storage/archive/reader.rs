@@ -5,12 +5,7 @@ use super::{
 };
 use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
-use futures::{Stream, stream};
-use std::{
-    io::{self, Read},
-    ops::Range,
-    sync::Arc,
-};
+use std::{io::Read, ops::Range, sync::Arc};
 use tokio::task::spawn_blocking;
 use zeekstd::{BytesWrapper, DecodeOptions, SeekTable};
 
@@ -24,7 +19,7 @@ const INDEX_MOST: u64 = 64 * 1024 * 1024;
 pub struct Reader {
     storage: Storage,
     archive: Key,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
 }
 
 impl Reader {
@@ -45,10 +40,6 @@ impl Reader {
             archive: archive.clone(),
             index: Arc::new(index),
         })
-    }
-
-    pub fn index(&self) -> &Index {
-        &self.index
     }
 
     /// At most `max` bytes from `offset`, and at most 1 MiB; fewer otherwise only at the end, none behind it.
@@ -82,23 +73,6 @@ impl Reader {
             .map_err(|error| Error::Internal(error.into()))?
             .with_context(|| format!("the log archive {archive} at {offset}"))
             .map_err(Error::Internal)
-    }
-
-    /// A range as a stream, for a download; the end is cut to the log's.
-    pub fn stream(
-        &self,
-        range: Range<u64>,
-    ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        stream::try_unfold((self.clone(), range), |(reader, range)| async move {
-            let left = range.end.saturating_sub(range.start);
-            let max = usize::try_from(left).unwrap_or(MOST);
-            let bytes = reader
-                .read(range.start, max)
-                .await
-                .map_err(io::Error::other)?;
-            let rest = range.start + bytes.len() as u64..range.end;
-            Ok((!bytes.is_empty()).then_some((bytes, (reader, rest))))
-        })
     }
 }
 

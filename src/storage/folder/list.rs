@@ -78,7 +78,7 @@ impl Walk {
         }
         if !found.is_folder {
             let meta = match folder.symlink_metadata(&found.position) {
-                Err(error) if steps::is_absent(&error) => return Ok(()),
+                Err(error) if steps::is_absent(&error) || steps::is_closed(&error) => return Ok(()),
                 other => other?,
             };
             let modified = meta.modified()?.into_std().try_into().ok();
@@ -93,9 +93,13 @@ impl Walk {
         let before = self.entries.len();
         let resumed = after.strip_prefix(&found.position);
         if self.depth == Depth::All {
-            match steps::enter(folder, found.position.trim_end_matches('/')) {
+            let below = steps::enter(folder, found.position.trim_end_matches('/'))
+                .and_then(|below| self.folder(&below, &path, resumed.unwrap_or("")));
+            match below {
                 Err(error) if steps::is_absent(&error) => return Ok(()),
-                below => self.folder(&below?, &path, resumed.unwrap_or(""))?,
+                // Its writer has taken the rights away: it shows nothing.
+                Err(error) if steps::is_closed(&error) => {}
+                below => below?,
             }
         }
         if self.entries.len() == before && resumed.is_none() {

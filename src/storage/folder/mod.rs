@@ -15,7 +15,7 @@ use super::{
 };
 use anyhow::Context;
 use bytes::Bytes;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt as _};
 use futures::{Stream, StreamExt, stream};
 use list::Depth;
 use rustix::buffer::spare_capacity;
@@ -26,6 +26,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 use temp::Temp;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -165,7 +166,7 @@ impl Folder {
 
     pub(super) async fn head(&self, key: &Key) -> Result<ObjectInfo> {
         let key = key.clone();
-        self.blocking(move |inner| Ok(inner.open(&key)?.1)).await
+        self.blocking(move |inner| inner.look(&key)).await
     }
 
     pub(super) async fn folder_exists(&self, prefix: &Prefix) -> Result<bool> {
@@ -210,7 +211,7 @@ impl Folder {
             let listed = steps::walk(&inner.root, prefix.folder_path())
                 .and_then(|folder| list::page(&folder, depth, &after, limit.clamp(1, PAGE)));
             match listed {
-                Err(error) if steps::is_absent(&error) => Ok(Page {
+                Err(error) if steps::is_absent(&error) || steps::is_closed(&error) => Ok(Page {
                     entries: Vec::new(),
                     next: None,
                 }),
@@ -268,6 +269,17 @@ impl Folder {
         .await
     }
 
+    pub(super) async fn rename(&self, from: &Key, to: &Key) -> Result<()> {
+        let (from, to) = (from.clone(), to.clone());
+        self.blocking(move |inner| inner.rename(&from, &to)).await
+    }
+
+    pub(super) async fn delete_empty(&self, prefix: &Prefix) -> Result<Option<String>> {
+        let prefix = prefix.clone();
+        self.blocking(move |inner| remove::empty(&inner.root, &prefix))
+            .await
+    }
+
     pub(super) async fn delete_some(&self, prefix: &Prefix, max: usize) -> Result<usize> {
         let prefix = prefix.clone();
         self.blocking(move |inner| remove::some(&inner.root, &prefix, max))
@@ -306,6 +318,47 @@ impl Inner {
             .metadata()
             .map_err(|error| steps::from_io(error, "looking at a file"))?;
         Ok((file, info(&meta)?))
+    }
+
+    /// Without opening it: also of one that its writer has closed to itself.
+    fn look(&self, key: &Key) -> Result<ObjectInfo> {
+        let (folder, name) = key.split();
+        let meta = steps::walk(&self.root, folder)
+            .and_then(|folder| folder.symlink_metadata(name))
+            .map_err(|error| steps::absent_or(error, "looking for a file"))?;
+        if !meta.is_file() {
+            return Err(Error::NotFound);
+        }
+        let modified = meta.modified().map(cap_std::time::SystemTime::into_std);
+        described(meta.ino(), meta.len(), modified)
+    }
+
+    /// Within the root all is one file system, as `tmp` is.
+    fn rename(&self, from: &Key, to: &Key) -> Result<()> {
+        if from == to {
+            return self.look(from).map(drop);
+        }
+        let failed = |error| steps::absent_or(error, "moving a file");
+        let (folder, name) = from.split();
+        let old = steps::walk(&self.root, folder).map_err(failed)?;
+        for _ in 0..steps::TRIES {
+            // A folder is no object, and a link that a job planted is none either.
+            self.look(from)?;
+            self.must_be_free(to)?;
+            let (folder, new_name) = to.split();
+            let new = steps::make(&self.root, folder)?;
+            match old.rename(name, &new, new_name) {
+                Ok(()) => {
+                    steps::sync(&new).map_err(failed)?;
+                    return steps::sync(&old).map_err(failed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(Error::Unavailable(format!(
+            "the folder of `{name}` is being deleted"
+        )))
     }
 
     /// Whether an object can lie at the key: no file on the way to it, no folder or link in its place.
@@ -366,19 +419,21 @@ impl Inner {
 }
 
 fn info(meta: &Metadata) -> Result<ObjectInfo> {
-    let modified = meta.modified().map(jiff::Timestamp::try_from);
-    let Ok(Ok(modified)) = modified else {
+    described(meta.ino(), meta.size(), meta.modified())
+}
+
+fn described(ino: u64, size: u64, modified: io::Result<SystemTime>) -> Result<ObjectInfo> {
+    let Ok(Ok(modified)) = modified.map(jiff::Timestamp::try_from) else {
         return Err(Error::Internal(anyhow::anyhow!(
             "a file has no usable time"
         )));
     };
     // Each put makes a new inode; what a job writes in place shows in size and time.
     let nanos = modified.as_nanosecond();
-    let etag = format!("{:x}-{:x}-{nanos:x}", meta.ino(), meta.size());
     Ok(ObjectInfo {
-        size: meta.size(),
+        size,
         modified,
-        etag,
+        etag: format!("{ino:x}-{size:x}-{nanos:x}"),
     })
 }
 

@@ -23,6 +23,30 @@ pub(super) fn some(root: &Dir, prefix: &Prefix, max: usize) -> Result<usize> {
     Ok(all - budget.left)
 }
 
+/// Removes a folder that holds nothing at all; otherwise the name of something that it holds.
+pub(super) fn empty(root: &Dir, prefix: &Prefix) -> Result<Option<String>> {
+    let failed = |error| steps::from_io(error, "deleting an empty folder");
+    let Some((parent, name)) = steps::parent_of(root, prefix)? else {
+        return Ok(None);
+    };
+    match parent.remove_dir(name) {
+        Ok(()) => {}
+        Err(error) if steps::is_absent(&error) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            let first = steps::enter_to_remove(&parent, name)
+                .and_then(|folder| folder.entries()?.next().transpose())
+                .map_err(failed)?;
+            let held = first.map_or_else(String::new, |entry| {
+                entry.file_name().to_string_lossy().into_owned()
+            });
+            return Ok(Some(held));
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    steps::sync(&parent).map_err(failed)?;
+    Ok(None)
+}
+
 struct Budget {
     left: usize,
 }
@@ -42,7 +66,7 @@ impl Budget {
             Ok(meta) if !meta.is_dir() => return Ok(()),
             Ok(_) => {}
         }
-        let top = steps::enter(parent, name)?;
+        let top = steps::enter_to_remove(parent, name)?;
         if self.clear(&top, &top, 0)? {
             self.remove_dir(parent, name.as_ref())?;
         }
@@ -69,7 +93,7 @@ impl Budget {
                 here.rename(&name, top, format!(".deep-{}", uuid::Uuid::new_v4()))?;
                 self.left -= 1;
             } else {
-                let below = steps::enter(here, &*name)?;
+                let below = steps::enter_to_remove(here, &*name)?;
                 if !self.clear(top, &below, depth + 1)? || !self.remove_dir(here, &name)? {
                     is_empty = false;
                 }

@@ -18,6 +18,46 @@ pub(super) fn enter(parent: &Dir, name: impl rustix::path::Arg) -> io::Result<Di
     Ok(Dir::from_std_file(File::from(folder)))
 }
 
+/// Opens a folder to take it away, also one that its writer has closed to itself: it is the same user's as the store.
+pub(super) fn enter_to_remove(
+    parent: &Dir,
+    name: impl rustix::path::Arg + Copy,
+) -> io::Result<Dir> {
+    let folder = match enter(parent, name) {
+        Err(error) if is_closed(&error) => {
+            open_up(parent, name)?;
+            enter(parent, name)
+        }
+        other => other,
+    }?;
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(&folder)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        rustix::fs::fchmod(&folder, Mode::RWXU)?;
+    }
+    Ok(folder)
+}
+
+/// Gives a folder's owner all rights. A descriptor that was opened for nothing pins it: a link is not followed.
+#[cfg(target_os = "linux")]
+fn open_up(parent: &Dir, name: impl rustix::path::Arg) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let itself = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    Ok(rustix::fs::chmod(itself, Mode::RWXU)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_up(parent: &Dir, name: impl rustix::path::Arg) -> io::Result<()> {
+    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    Ok(rustix::fs::chmodat(parent, name, Mode::RWXU, flags)?)
+}
+
+/// Whether somebody has taken the rights away.
+pub(super) fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 /// Opens a folder by its path.
 pub(super) fn walk(root: &Dir, path: &str) -> io::Result<Dir> {
     let mut here = root.try_clone()?;
@@ -71,12 +111,16 @@ fn make_once(root: &Dir, path: &str) -> Result<Dir> {
     Ok(here)
 }
 
-/// Opens a file for reading; links, pipes and devices are as good as absent.
+/// Opens a file for reading; links, pipes, devices and what its writer has closed are as good as absent.
 pub(super) fn open_file(folder: &Dir, name: &str) -> Result<File> {
     // Without NONBLOCK the opening of a pipe would wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty())
-        .map_err(|error| absent_or(error.into(), "opening a file"))?;
+    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|error| {
+        match io::Error::from(error) {
+            error if is_closed(&error) => Error::NotFound,
+            error => absent_or(error, "opening a file"),
+        }
+    })?;
     let file = File::from(file);
     let meta = file
         .metadata()
@@ -88,13 +132,20 @@ pub(super) fn open_file(folder: &Dir, name: &str) -> Result<File> {
     }
 }
 
-/// The folder that holds this one, and its name; `None` when the way there is not there.
+/// The folder that holds this one, and its name, to take it away; `None` when the way there is not there.
 pub(super) fn parent_of<'a>(root: &Dir, prefix: &'a Prefix) -> Result<Option<(Dir, &'a str)>> {
     let (parent, name) = prefix
         .folder_path()
         .rsplit_once('/')
         .unwrap_or(("", prefix.folder_path()));
-    match walk(root, parent) {
+    let way = || {
+        let mut here = root.try_clone()?;
+        for name in parent.split('/') {
+            here = enter_to_remove(&here, name)?;
+        }
+        Ok(here)
+    };
+    match way() {
         Ok(parent) => Ok(Some((parent, name))),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(from_io(error, "looking for a folder")),

@@ -221,6 +221,36 @@ async fn pipes_and_names_that_no_key_has_are_not_shown_but_deleted() {
 }
 
 #[tokio::test]
+async fn a_folder_is_empty_only_where_nothing_at_all_is_in_it() {
+    let bed = Bed::new();
+    bed.put("out/sub/real").await;
+    let empty = async |name| bed.storage.delete_empty(&bed.prefix(name)).await.unwrap();
+    assert_eq!(empty("out").await.as_deref(), Some("sub"));
+    fs::remove_file(bed.on_disk("out/sub/real")).unwrap();
+    symlink(bed.outside.path(), bed.on_disk("out/sub/link")).unwrap();
+    assert!(bed.names(&bed.prefix("out/sub")).await.is_empty());
+    assert_eq!(empty("out/sub").await.as_deref(), Some("link"));
+    fs::remove_file(bed.on_disk("out/sub/link")).unwrap();
+    for name in ["out/sub", "out", "out", "never/there"] {
+        assert_eq!(empty(name).await, None);
+    }
+    assert!(!bed.on_disk("out").exists());
+}
+
+#[tokio::test]
+async fn a_link_is_no_object_to_rename() {
+    let bed = Bed::new();
+    bed.put("out/real").await;
+    symlink("real", bed.on_disk("out/link")).unwrap();
+    let key = |name| keys::project_file(bed.project, &path(name));
+    for (from, to) in [("out/link", "out/new"), ("out/real", "out/link")] {
+        assert!(bed.storage.rename(&key(from), &key(to)).await.is_err());
+    }
+    assert!(bed.on_disk("out/link").is_symlink());
+    assert!(bed.on_disk("out/real").is_file());
+}
+
+#[tokio::test]
 async fn very_deep_folders_are_deleted() {
     let bed = Bed::new();
     bed.put("out/real").await;
@@ -230,7 +260,7 @@ async fn very_deep_folders_are_deleted() {
     }
     fs::create_dir_all(&here).unwrap();
     fs::write(here.join("file"), "x").unwrap();
-    // Its path is within the 900 bytes of a key, so it is still shown.
+    // Shown as deep as a path may be.
     let page = bed
         .storage
         .list_all(&bed.prefix("out"), None, 9)

@@ -1,16 +1,11 @@
 //! Events and logs of jobs, whole, in ranges, or as they come.
-use super::{
-    List,
-    input::{PAGING, Paging},
-    openapi::doc,
-};
+use super::{List, openapi::doc};
 use crate::{
     domain::{access::Action, ids::JobId, names::StreamName},
     services::{Error, OpenJob, jobs, logs},
     web::{
         App, Kind, Right, Route,
         answer::Answer,
-        conditions,
         error::Result,
         extract::{Path, Query, Who},
         stream::{self, Beside, Listener, Position},
@@ -33,7 +28,7 @@ pub fn routes() -> Vec<Route> {
             see,
             events,
             doc("What happened to a job; as text/event-stream it goes on")
-                .query(PAGING)
+                .query(&[("after", "Only events after this id")])
                 .json::<List<EventView>>(200, "Events"),
         )
         .kind(Kind::ApiStream),
@@ -102,7 +97,6 @@ async fn events(
     listener: Listener,
     Path(id): Path<JobId>,
     position: Position,
-    Query(paging): Query<Paging>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let open = jobs::find(&app.portal, &listener.actor, id).await?;
@@ -112,13 +106,17 @@ async fn events(
         .unwrap_or_default();
     let after = i64::try_from(position.after()).unwrap_or(i64::MAX);
     if accept.contains("text/event-stream") {
-        return Ok(stream::events(app, listener, id, after)?.into_response());
+        return Ok(stream::events(app, listener, id, after).into_response());
     }
-    let limit = paging.limit()?;
-    let found = jobs::events(&app.portal, &open, after, limit + 1).await?;
-    let items = found.into_iter().map(EventView::from).collect();
-    let page = List::of_one_more(items, limit, |event: &EventView| event.id.to_string());
-    Ok(Answer(page).into_response())
+    let all = jobs::events(&app.portal, &open, after, 200).await?;
+    let next = (all.len() == 200)
+        .then(|| all.last().map(|e| e.id.to_string()))
+        .flatten();
+    Ok(Answer(List {
+        items: all.into_iter().map(EventView::from).collect(),
+        next,
+    })
+    .into_response())
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -174,8 +172,9 @@ async fn show(
     let name = StreamName::parse(&name).map_err(|_| Error::NotFound("log"))?;
     let row = logs::find(&app.portal, &job, attempt, &name).await?;
     if query.follow {
-        let log = stream::log(app, listener, row, position.after(), Beside::Nothing)?;
-        return Ok(log.into_response());
+        return Ok(
+            stream::log(app, listener, row, position.after(), Beside::Nothing).into_response(),
+        );
     }
     let (status, range) = match query.tail {
         Some(lines @ 1..=10_000) => (
@@ -185,10 +184,7 @@ async fn show(
         Some(_) => {
             return Err(Error::field("/tail", "Give a whole number from 1 to 10000.", None).into());
         }
-        None => match conditions::range(&headers, row.sha256.as_deref().unwrap_or_default()) {
-            Some(range) => (StatusCode::PARTIAL_CONTENT, range.within(row.size)?),
-            None => (StatusCode::OK, 0..row.size),
-        },
+        None => byte_range(&headers, row.size)?,
     };
     let mut response = Response::builder()
         .status(status)
@@ -203,10 +199,34 @@ async fn show(
             format!("bytes {}-{last}/{}", range.start, row.size),
         );
     }
-    let body = logs::range(app.portal.clone(), id, attempt, name, range);
+    let body = logs::range(&app.portal, id, attempt, name, range);
     Ok(response
         .body(Body::from_stream(body))
         .map_err(anyhow::Error::from)?)
+}
+
+/// One range of bytes, or all.
+fn byte_range(headers: &HeaderMap, size: u64) -> Result<(StatusCode, std::ops::Range<u64>)> {
+    let Some(text) = headers
+        .get(header::RANGE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|t| t.strip_prefix("bytes="))
+    else {
+        return Ok((StatusCode::OK, 0..size));
+    };
+    let Some((from, to)) = text.split_once('-').filter(|_| !text.contains(',')) else {
+        return Ok((StatusCode::OK, 0..size));
+    };
+    let range = match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), Ok(to)) if from <= to => from..to.saturating_add(1).min(size),
+        (Ok(from), Err(_)) if to.is_empty() => from..size,
+        (Err(_), Ok(last)) if from.is_empty() => size.saturating_sub(last)..size,
+        _ => return Ok((StatusCode::OK, 0..size)),
+    };
+    if range.start >= range.end {
+        return Err(Error::Range { size }.into());
+    }
+    Ok((StatusCode::PARTIAL_CONTENT, range))
 }
 
 #[derive(Deserialize, Default)]
@@ -238,7 +258,6 @@ async fn search(
     Query(query): Query<SearchQuery>,
 ) -> Result<Response> {
     let job = open(&app, &actor, id).await?;
-    app.limits.search(actor.user.id)?;
     if query.q.is_empty() || query.q.len() > 500 {
         return Err(
             Error::field("/q", "Say what to find, in 1 to 500 bytes.", Some(&query.q)).into(),

@@ -1,9 +1,7 @@
 //! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
 mod account;
 mod admin;
-mod dry_run;
 pub mod files;
-mod home;
 pub mod idempotency;
 pub mod input;
 mod job_logs;
@@ -22,7 +20,6 @@ use utoipa::{
 
 pub fn routes() -> Vec<Route> {
     let mut all = site::routes();
-    all.extend(home::routes());
     all.extend(account::routes());
     all.extend(admin::routes());
     all.extend(jobs::routes());

@@ -11,7 +11,6 @@ use crate::{
     web::{
         App, Right, Route,
         answer::Answer,
-        conditions,
         error::Result,
         extract::{Path, Query, Who},
     },
@@ -20,7 +19,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde::Serialize;
 
 const ALL: &str = "/api/v1/tasks";
@@ -115,10 +114,9 @@ async fn show(
     State(app): State<App>,
     Who(actor): Who,
     Path(id): Path<TaskId>,
-    headers: HeaderMap,
-) -> Result<Response> {
+) -> Result<Answer<Task>> {
     let task = tasks::find(&app.portal, &actor, id).await?;
-    Ok(conditions::tagged(&headers, Task::from(task))?)
+    Ok(Answer(task.into()))
 }
 
 async fn cancel(

@@ -26,11 +26,11 @@ use tokio_util::sync::CancellationToken;
 use tourmaline::{
     auth::Auth,
     cluster::{Cluster, Clusters, local::Local},
-    config::{self, Config},
+    config::Config,
     domain::clock::Clock,
     server,
     services::{self, seed},
-    store::Store,
+    store::{Holder, Lease, Store},
     web,
 };
 
@@ -122,10 +122,8 @@ impl Portal {
         let mut services = server::open_portal(house.config.clone(), &data, clock.clone())
             .await
             .unwrap();
-        let local_config = config::Local {
-            enabled: true,
-            ..house.config.local.clone()
-        };
+        let mut local_config = house.config.clone();
+        local_config.local.enabled = true;
         let local = Local::with(
             &local_config,
             &data,
@@ -192,19 +190,20 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Carries out the tasks that wait, as the background does.
-pub async fn tick_tasks(portal: &Portal) {
-    use tourmaline::{
-        background::{Worker as _, tasks::Tasks},
-        store::Holder,
-    };
-    let store = &portal.services.store;
+/// A worker's lease.
+pub async fn lease(portal: &Portal, name: &'static str) -> Lease {
     let holder = Holder {
         place: "tests".into(),
         process: "tests".into(),
     };
-    let lease = store.acquire_lease(Tasks::NAME, &holder, MINUTE).await;
-    let lease = lease.unwrap().unwrap();
+    let lease = portal.services.store.acquire_lease(name, &holder, MINUTE);
+    lease.await.unwrap().unwrap()
+}
+
+/// Carries out the tasks that wait, as the background does.
+pub async fn tick_tasks(portal: &Portal) {
+    use tourmaline::background::{Worker as _, tasks::Tasks};
+    let lease = lease(portal, Tasks::NAME).await;
     let mut tasks = Tasks(portal.services.clone());
     tasks.tick(&lease).await.unwrap();
 }

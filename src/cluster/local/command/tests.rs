@@ -66,7 +66,11 @@ fn built(application: &SparkApplication, folder: &str) -> Result<Spec, String> {
         path: "/usr/bin:/bin".into(),
         owner: None,
     };
-    build(application, Path::new(folder), &install, 10)
+    let bounds = Bounds {
+        stop_grace_seconds: 10,
+        log_limit: 1 << 30,
+    };
+    build(application, Path::new(folder), &install, bounds)
 }
 
 #[test]

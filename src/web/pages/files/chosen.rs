@@ -17,6 +17,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
+    body::Body,
     extract::State,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -138,8 +139,7 @@ async fn zip_chosen(
         (_, Some(folder)) => folder.file_name(),
         _ => frame.name(),
     };
-    let name = format!("{name}.zip");
-    let turn = app.limits.zip(actor.user.id)?;
+    let headers = download::headers(&format!("{name}.zip"), "application/zip");
     let bytes = zip::zip(&app.portal, &actor, id, chosen.folder, chosen.targets).await?;
-    Ok(download::zip(&name, bytes, turn))
+    Ok((headers, Body::from_stream(bytes)).into_response())
 }

@@ -13,8 +13,8 @@ use crate::{
     web::{
         App, Kind, Right, Route, download,
         error::Result,
-        escape::escaped,
         extract::{Path, Query, Who},
+        pages::files::escaped,
         stream::{self, Beside, Listener, Position},
         view::View,
     },
@@ -304,7 +304,6 @@ async fn show(
             }
         };
     } else if !page.q.is_empty() {
-        app.limits.search(actor.user.id)?;
         let found = logs::search(portal, &row, &page.q, page.regex, wanted.search_from, HITS);
         page.search = Some(match found.await {
             Ok(found) => Search {
@@ -385,7 +384,7 @@ async fn follow(
 ) -> Result<Response> {
     let (row, _) = which.find(&app, &listener.actor, id).await?;
     let beside = Beside::Changes(which.seen);
-    Ok(stream::log(app, listener, row, position.after(), beside)?.into_response())
+    Ok(stream::log(app, listener, row, position.after(), beside).into_response())
 }
 
 async fn send(
@@ -397,6 +396,6 @@ async fn send(
     let (row, file) = which.find(&app, &actor, id).await?;
     let mut headers = download::headers(&file, "text/plain; charset=utf-8");
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(row.size));
-    let body = logs::range(app.portal.clone(), id, row.attempt, row.stream, 0..row.size);
+    let body = logs::range(&app.portal, id, row.attempt, row.stream, 0..row.size);
     Ok((headers, Body::from_stream(body)).into_response())
 }

@@ -15,7 +15,7 @@ use crate::{
         Error, Portal,
         files::{self, Depth, OUTPUTS},
         idempotency::Key,
-        jobs, site,
+        jobs,
     },
     storage::{Entry, Kind as EntryKind},
     store::QueueState,
@@ -25,7 +25,7 @@ use crate::{
         error::Result,
         extract::{Form, Path, Query, Who},
         pages::project_frame::{ProjectFrame, Tab},
-        view::{View, opened},
+        view::View,
     },
 };
 use askama::Template;
@@ -125,7 +125,7 @@ async fn new(
     };
     let sent = Sent {
         draft,
-        opened: opened(),
+        opened: uuid::Uuid::new_v4().simple().to_string(),
         from: wanted.from,
         body: Vec::new(),
     };
@@ -328,8 +328,12 @@ async fn queues(portal: &Portal) -> Result<Vec<Choice>, Error> {
 
 fn clusters(portal: &Portal) -> Vec<Choice> {
     let mut all = vec![(String::new(), "Any that fits".to_owned())];
-    let names = site::cluster_names(portal).map(ToString::to_string);
-    all.extend(names.map(|name| (name.clone(), name)));
+    all.extend(
+        portal
+            .clusters
+            .iter()
+            .map(|cluster| (cluster.name().to_string(), cluster.name().to_string())),
+    );
     all
 }
 

@@ -3,7 +3,6 @@ use crate::{
     domain::{
         access::{Action, Actor},
         ids::{ProjectId, UserId},
-        names::UserName,
         project::{Member, Role, Visibility},
         violation::Violations,
     },
@@ -11,7 +10,7 @@ use crate::{
     web::{
         App, Right, Route,
         error::Result,
-        extract::{Form, Path, Query, Who},
+        extract::{Form, Path, Who},
         pages::project_frame::{ProjectFrame, Tab},
         view::{View, redirect_with_notice},
     },
@@ -48,8 +47,6 @@ struct ListPage {
     view: View,
     frame: ProjectFrame,
     rows: Vec<Member>,
-    first: String,
-    next: String,
     me: UserId,
     form: MemberForm,
     errors: Violations,
@@ -117,15 +114,6 @@ impl DeletePage {
     }
 }
 
-/// Rows of one page.
-const PAGE: u32 = 100;
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct After {
-    after: Option<UserName>,
-}
-
 #[derive(Deserialize)]
 struct MemberForm {
     #[serde(rename = "/user", default)]
@@ -139,27 +127,16 @@ async fn page(
     view: View,
     actor: &Actor,
     id: ProjectId,
-    after: Option<UserName>,
+    form: MemberForm,
+    errors: Violations,
 ) -> Result<ListPage> {
-    let frame = ProjectFrame::open(&app.portal, actor, id, Tab::Members).await?;
-    let mut rows = projects::list_members(&app.portal, actor, id, after.as_ref(), PAGE + 1).await?;
-    let more = rows.len() > PAGE as usize;
-    rows.truncate(PAGE as usize);
-    let last = rows.last().filter(|_| more);
     Ok(ListPage {
         view,
-        first: after.map_or_else(String::new, |_| frame.at("/members")),
-        next: last.map_or_else(String::new, |member| {
-            frame.at(&format!("/members?after={}", member.name))
-        }),
-        frame,
-        rows,
+        frame: ProjectFrame::open(&app.portal, actor, id, Tab::Members).await?,
+        rows: projects::list_members(&app.portal, actor, id).await?,
         me: actor.user.id,
-        form: MemberForm {
-            user: String::new(),
-            role: "editor".into(),
-        },
-        errors: Violations::default(),
+        form,
+        errors,
     })
 }
 
@@ -168,9 +145,12 @@ async fn list(
     view: View,
     Who(actor): Who,
     Path(id): Path<ProjectId>,
-    Query(query): Query<After>,
 ) -> Result<Html<String>> {
-    let page = page(&app, view, &actor, id, query.after).await?;
+    let form = MemberForm {
+        user: String::new(),
+        role: "editor".into(),
+    };
+    let page = page(&app, view, &actor, id, form, Violations::default()).await?;
     Ok(Html(page.render()?))
 }
 
@@ -187,11 +167,7 @@ async fn put(
             &format!("{} is {} now.", form.user.trim(), form.role),
         )),
         Err(Error::Invalid(errors)) => {
-            let page = ListPage {
-                form,
-                errors,
-                ..page(&app, view, &actor, id, None).await?
-            };
+            let page = page(&app, view, &actor, id, form, errors).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response())
         }
         Err(other) => Err(other.into()),

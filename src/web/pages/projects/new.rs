@@ -1,13 +1,13 @@
 //! A new project: empty, or with the settings and members of another.
 use crate::{
     domain::{access::Action, ids::ProjectId, violation::Violations},
-    services::{Error, idempotency::Key, projects},
+    services::{Error, projects},
     web::{
         App, Right, Route,
         error::Result,
         extract::{Form, Path, Who},
         pages::project_frame::{ProjectFrame, Tab},
-        view::{View, opened, redirect_with_notice},
+        view::{View, redirect_with_notice},
     },
 };
 use askama::Template;
@@ -38,9 +38,6 @@ pub fn routes() -> Vec<Route> {
 /// What can be typed about a project.
 #[derive(Deserialize, Default)]
 pub(super) struct ProjectForm {
-    /// What the form was opened with, so that sending it twice is once.
-    #[serde(default)]
-    pub opened: String,
     #[serde(rename = "/name", default)]
     pub name: String,
     #[serde(rename = "/description", default)]
@@ -50,16 +47,6 @@ pub(super) struct ProjectForm {
 }
 
 impl ProjectForm {
-    /// Sent twice it is once; a form that was opened without a key is none.
-    fn key(&self, route: &str) -> Result<Option<Key>, Error> {
-        if self.opened.is_empty() {
-            return Ok(None);
-        }
-        let typed = [&self.name, &self.description, &self.visibility];
-        let body = serde_json::to_vec(&typed).map_err(anyhow::Error::from)?;
-        Key::of_form(route, &self.opened, &body).map(Some)
-    }
-
     pub fn draft(&self) -> projects::Draft {
         projects::Draft {
             name: self.name.clone(),
@@ -98,14 +85,12 @@ impl NewPage {
 struct ClonePage {
     view: View,
     frame: ProjectFrame,
-    opened: String,
     name: String,
     errors: Violations,
 }
 
 async fn new(view: View) -> Result<Html<String>> {
     let form = ProjectForm {
-        opened: opened(),
         visibility: "private".into(),
         ..ProjectForm::default()
     };
@@ -123,8 +108,7 @@ async fn create(
     Who(actor): Who,
     Form(form): Form<ProjectForm>,
 ) -> Result<Response> {
-    let key = form.key("POST /projects of a page")?;
-    match projects::create(&app.portal, &actor, &form.draft(), key.as_ref()).await {
+    match projects::create(&app.portal, &actor, &form.draft(), None).await {
         Ok(made) => Ok(redirect_with_notice(
             &format!("/projects/{}/files", made.into_inner()),
             "The project is made. Upload what your first job needs, then submit it.",
@@ -146,7 +130,6 @@ async fn new_clone(
     let frame = ProjectFrame::open(&app.portal, &actor, id, Tab::Settings).await?;
     let page = ClonePage {
         view,
-        opened: opened(),
         name: format!("{} (copy)", frame.name()),
         frame,
         errors: Violations::default(),
@@ -161,17 +144,15 @@ async fn clone(
     Path(id): Path<ProjectId>,
     Form(form): Form<ProjectForm>,
 ) -> Result<Response> {
-    let key = form.key(&format!("POST /projects/{id}/clone of a page"))?;
-    match projects::clone(&app.portal, &actor, id, &form.name, key.as_ref()).await {
+    match projects::clone(&app.portal, &actor, id, &form.name).await {
         Ok(made) => Ok(redirect_with_notice(
-            &format!("/projects/{}/files", made.into_inner()),
+            &format!("/projects/{made}/files"),
             "The project is made, with the same settings and members.",
         )),
         Err(Error::Invalid(errors)) => {
             let page = ClonePage {
                 view,
                 frame: ProjectFrame::open(&app.portal, &actor, id, Tab::Settings).await?,
-                opened: form.opened,
                 name: form.name,
                 errors,
             };
