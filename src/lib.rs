@@ -7,7 +7,7 @@
 //! | [`services`] | what the portal does |
 //! | [`auth`] | proves who is calling |
 //! | [`domain`] | the words of the portal as types; no I/O |
-//! | [`cluster`] | where jobs run: this machine, Kubernetes |
+//! | [`cluster`] | where jobs run: this machine |
 //! | [`config`] | settings, one file per section |
 //! | [`server`] | wiring |
 //! | [`telemetry`] | what the portal writes about itself |

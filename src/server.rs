@@ -24,13 +24,16 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
@@ -228,6 +231,9 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who takes nothing of an answer for so long is dropped: it holds a file, a zip or a stream open.
+const STALLED: Duration = Duration::from_secs(120);
+
 /// Takes connections until the portal stops; then streams end and requests under way have ten seconds.
 async fn accept(listener: TcpListener, app: &App) {
     let service = router(app);
@@ -258,8 +264,8 @@ async fn accept(listener: TcpListener, app: &App) {
                 request.map(axum::body::Body::new)
             },
         );
-        let connection =
-            server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let stream = TokioIo::new(bounded(stream, STALLED));
+        let connection = server.serve_connection(stream, TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -274,6 +280,13 @@ async fn accept(listener: TcpListener, app: &App) {
     {
         tracing::warn!("requests under way were cut after 10 s");
     }
+}
+
+/// Breaks off where nothing that is written is taken for so long.
+fn bounded<S: AsyncRead + AsyncWrite>(stream: S, stalled: Duration) -> Pin<Box<TimeoutStream<S>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(stalled));
+    Box::pin(stream)
 }
 
 async fn stop_when_told(stop: CancellationToken) {
@@ -307,5 +320,21 @@ async fn reload_rules(portal: Portal, mut hangup: Signal, stop: CancellationToke
                 tracing::error!(error = format!("{error:#}"), "the rules were not changed");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_dropped() {
+        let (ours, _theirs) = tokio::io::duplex(16);
+        let mut ours = bounded(ours, Duration::from_millis(10));
+        let written = tokio::time::timeout(Duration::from_secs(60), ours.write_all(&[0; 1000]));
+        let broke = written.await.expect("it waits for ever").unwrap_err();
+        assert_eq!(broke.kind(), std::io::ErrorKind::TimedOut);
     }
 }

@@ -1,7 +1,7 @@
 // What pages gain where scripts run; without this file everything works by links, forms and reload.
 //   time[data-relative|data-exact|data-elapsed]   kept true, in the reader's zone (html[data-zone], else the browser's)
-//   a[data-dialog="id"], a[data-dialog]           opens that <dialog>, or the question (form[data-confirm]) of the page it leads to
-//   [data-copy="text"], [data-copy-from="#id"]    copies;   select[data-theme-preview]   shows a scheme before it is saved
+//   a[data-dialog]                                opens the question (form[data-confirm]) of the page it leads to as a dialog
+//   [data-copy="text"]                            copies;   select[data-theme-preview]   shows a scheme before it is saved
 //   form                                          is sent once; data-stay: the page remains (a download)
 //   form[data-upload]                             see "Uploads";   [data-log]   see "Logs";   [data-live]   see "Streams"
 (() => {
@@ -68,7 +68,7 @@
     }
   });
   async function copy(button) {
-    const text = button.dataset.copy || $(button.dataset.copyFrom)?.textContent || '';
+    const text = button.dataset.copy;
     try { await navigator.clipboard.writeText(text); } catch {
       // Plain http has no clipboard API.
       const area = Object.assign(make('textarea', 'visually-hidden'), { value: text });
@@ -81,7 +81,7 @@
   }
   document.addEventListener('click', (event) => {
     for (const menu of $$('details.menu[open]')) if (!menu.contains(event.target)) menu.open = false;
-    const copies = event.target.closest('[data-copy], [data-copy-from]');
+    const copies = event.target.closest('[data-copy]');
     if (copies) return void copy(copies);
     // To the field itself: an id such as "/executor/memory" is a target, but not focused by the browser.
     const field = event.target.closest('a[href^="#/"]');
@@ -99,10 +99,7 @@
 
   // ---- Dialogs: the link's own page stands behind each
   async function ask(event, link) {
-    const ready = link.dataset.dialog && document.getElementById(link.dataset.dialog);
-    if (link.dataset.dialog && !ready) return;
     event.preventDefault();
-    if (ready) return void ready.showModal();
     try {
       const answer = await fetch(link.href, { headers: { Accept: 'text/html' } });
       const form = answer.ok && $('form[data-confirm]', new DOMParser().parseFromString(await answer.text(), 'text/html'));

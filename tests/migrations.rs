@@ -100,7 +100,7 @@ async fn is_all_there(store: &Store) {
     let names: Vec<_> = projects.iter().map(|p| p.project.name.as_str()).collect();
     assert_eq!(names, ["Marine genomes", "Old"]);
     let project = projects[0].project.id;
-    assert_eq!(store.list_members(project).await.unwrap().len(), 2);
+    assert_eq!(store.list_members(project, "", 10).await.unwrap().len(), 2);
     assert_eq!(store.list_queues().await.unwrap().len(), 2);
     let all = tourmaline::store::JobFilter::default();
     let jobs = store.list_jobs(&[project], &all, None, 10).await.unwrap();

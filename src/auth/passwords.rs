@@ -1,5 +1,5 @@
 //! Passwords of local accounts: argon2id, off the async threads and a few at a time.
-use super::Auth;
+use super::{Auth, limits::Network};
 use crate::{
     config::SignIn,
     domain::{access::Actor, names::UserName, user::User, violation::Violations},
@@ -15,6 +15,9 @@ use argon2::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+/// A password's most bytes: hashing reads all of them.
+const LONGEST: usize = 1000;
+
 /// Checks that a new password is one to take. `name` is the user's.
 pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations {
     let mut wrong = Violations::default();
@@ -26,7 +29,7 @@ pub fn check_new(field: &str, password: &SecretString, name: &str) -> Violations
             "Use at least 10 characters; a few words in a row are easy to keep in mind.",
             None,
         );
-    } else if text.len() > 1000 {
+    } else if text.len() > LONGEST {
         wrong.add(field, "Use at most 1,000 bytes.", None);
     } else if !name.is_empty()
         && text.to_lowercase().contains(&name.to_lowercase())
@@ -53,20 +56,22 @@ impl Auth {
         password: SecretString,
         address: &str,
     ) -> Result<User> {
-        self.limits
-            .sign_in(name, address)
-            .map_err(|wait| Error::TooMany {
-                why: format!("Too many tries to sign in. Wait {wait} seconds and try again."),
-                retry_seconds: wait,
-            })?;
-        let wrong = || Error::field("/password", "Name and password do not fit together.", None);
-        if password.expose_secret().len() > 1000 {
-            return Err(wrong());
-        }
-        let user = match UserName::parse(name.trim()) {
-            Ok(name) => portal.store.find_user_by_name(&name).await?,
-            Err(_) => None,
+        let name = UserName::parse(name.trim()).ok();
+        let network = Network::of(address);
+        let tried = self.limits.try_once(name.clone(), network);
+        let tried = tried.map_err(too_many("Too many tries to sign in."))?;
+        let user = match &name {
+            Some(name) => portal.store.find_user_by_name(name).await?,
+            None => None,
         };
+        if let Some(delay) = tried.delay
+            && !self
+                .is_signed_in_from(portal, user.as_ref(), network)
+                .await?
+        {
+            tokio::time::sleep(delay).await;
+        }
+        let wrong = || Error::field("/password", "Name and password do not fit together.", None);
         let hash = match &user {
             Some(user) => portal.store.find_password(user.id).await?,
             None => None,
@@ -74,16 +79,37 @@ impl Auth {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.to_string());
         let fits = self.verify(hash, password).await?;
-        match user {
-            Some(user) if known && fits && user.suspended_at.is_none() => Ok(user),
-            Some(user) if known && fits => {
-                tracing::info!(user = %user.name, "a suspended user tried to sign in");
-                Err(Error::Forbidden(
-                    "This account is suspended. Ask the administrators of this portal.".into(),
-                ))
-            }
-            _ => Err(wrong()),
+        let Some(user) = user.filter(|_| known && fits) else {
+            return Err(wrong());
+        };
+        tried.forgive();
+        if user.suspended_at.is_some() {
+            tracing::info!(user = %user.name, "a suspended user tried to sign in");
+            return Err(Error::Forbidden(
+                "This account is suspended. Ask the administrators of this portal.".into(),
+            ));
         }
+        Ok(user)
+    }
+
+    /// Whether somebody has a living session of this account in this network.
+    async fn is_signed_in_from(
+        &self,
+        portal: &Portal,
+        user: Option<&User>,
+        network: Network,
+    ) -> Result<bool> {
+        let Some(user) = user else {
+            return Ok(false);
+        };
+        let (idle, born) = accounts::session_ends(portal);
+        let addresses = portal
+            .store
+            .list_session_addresses(user.id, idle, born)
+            .await?;
+        Ok(addresses
+            .iter()
+            .any(|address| Network::of(address) == network))
     }
 
     /// Whether the caller knows their own password.
@@ -95,20 +121,17 @@ impl Auth {
         password: SecretString,
         address: &str,
     ) -> Result<()> {
-        self.limits
-            .sign_in(user.name.as_str(), address)
-            .map_err(|wait| Error::TooMany {
-                why: format!("Too many tries. Wait {wait} seconds and try again."),
-                retry_seconds: wait,
-            })?;
+        let tried = self
+            .limits
+            .try_once(Some(user.name.clone()), Network::of(address));
+        let tried = tried.map_err(too_many("Too many tries."))?;
         let hash = portal.store.find_password(user.id).await?;
         let fits = match hash {
-            Some(hash) if password.expose_secret().len() <= 1000 => {
-                self.verify(hash, password).await?
-            }
-            _ => false,
+            Some(hash) => self.verify(hash, password).await?,
+            None => false,
         };
         if fits {
+            tried.forgive();
             Ok(())
         } else {
             Err(Error::field(field, "This is not your password.", None))
@@ -142,6 +165,9 @@ impl Auth {
     }
 
     async fn verify(&self, hash: String, password: SecretString) -> Result<bool> {
+        if password.expose_secret().len() > LONGEST {
+            return Ok(false);
+        }
         let _turn = self.turn().await?;
         let fits = tokio::task::spawn_blocking(move || {
             PasswordHash::new(&hash).is_ok_and(|hash| {
@@ -164,6 +190,13 @@ impl Auth {
                 retry_seconds: 5,
             }),
         }
+    }
+}
+
+fn too_many(what: &'static str) -> impl Fn(u64) -> Error {
+    move |wait| Error::TooMany {
+        why: format!("{what} Wait {wait} seconds and try again."),
+        retry_seconds: wait,
     }
 }
 

@@ -1,5 +1,5 @@
 //! API tokens: `tml_` and a secret.
-use super::{Auth, secret, sessions::older_than_a_minute};
+use super::{Auth, limits::Network, secret, sessions::older_than_a_minute};
 use crate::{
     domain::{
         access::{Actor, Permitted},
@@ -56,7 +56,7 @@ impl Auth {
         let found = portal.store.find_token(&secret::hash(secret), now).await?;
         let Some((token, user)) = found else {
             self.limits
-                .wrong_token(address)
+                .wrong_token(Network::of(address))
                 .map_err(|wait| Error::TooMany {
                     why: format!(
                         "Too many wrong tokens came from this address. Wait {wait} seconds."

@@ -1,4 +1,4 @@
-//! Clears up: objects of ended attempts whose logs are kept, ended sessions, old keys.
+//! Clears up: objects of ended attempts whose logs are kept, ended sessions, old keys, tokens that expired a month ago.
 use super::Worker;
 use crate::{
     domain::access::Permitted,
@@ -44,6 +44,8 @@ impl Worker for Janitor {
         let mut tx = portal.store.begin_under(lease).await?;
         tx.delete_ended_sessions(idle, born).await?;
         tx.delete_old_keys(now.checked_sub(24.hours())?).await?;
+        tx.delete_expired_tokens(now.checked_sub((30 * 24).hours())?)
+            .await?;
         tx.commit().await?;
         Ok(())
     }

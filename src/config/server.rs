@@ -24,6 +24,10 @@ pub struct Server {
     pub trusted_proxies: Vec<IpAddr>,
     /// The largest file that one upload may bring, in bytes; default 100 GiB.
     pub upload_limit: u64,
+    /// Requests with tokens that one user may send in a second, on and on; default 50. More are refused with 429.
+    pub api_requests_per_second: u32,
+    /// Requests with tokens that one user may send at a stroke; default 500.
+    pub api_requests_at_once: u32,
     /// What the portal writes to standard error: `text` (default) or `json`.
     pub log_format: LogFormat,
     /// The operator's rules for jobs; default those built in (`deploy/rules.toml`). Read again on SIGHUP.
@@ -37,6 +41,8 @@ impl Default for Server {
             public_url: None,
             trusted_proxies: Vec::new(),
             upload_limit: 100 << 30,
+            api_requests_per_second: 50,
+            api_requests_at_once: 500,
             log_format: LogFormat::Text,
             rules_file: None,
         }
@@ -72,6 +78,16 @@ impl Server {
                 "server.listen: {} can be reached from other machines; that needs server.public_url to be https (a reverse proxy with TLS before the portal)",
                 self.listen
             ));
+        }
+        for (key, value) in [
+            ("api_requests_per_second", self.api_requests_per_second),
+            ("api_requests_at_once", self.api_requests_at_once),
+        ] {
+            if value == 0 {
+                wrong.push(format!(
+                    "server.{key}: 0 would refuse every request; give at least 1"
+                ));
+            }
         }
         if self.upload_limit == 0 {
             wrong.push("server.upload_limit: 0 would refuse every file; give bytes".into());

@@ -128,18 +128,17 @@ impl Actor {
             && self.user.elevation.as_ref().is_some_and(|e| e.until > now)
     }
 
-    /// What the actor has in a project, given the role in it.
+    /// What the actor has in a project, given the role in it. An elevated site administrator looks like an observer;
+    /// what they may do they may as a member.
     pub fn standing(
         &self,
         project: &Project,
         role: Option<Role>,
         now: Timestamp,
     ) -> Option<Standing> {
-        if self.is_elevated(now) {
-            return Some(Standing::Administrator);
-        }
         let public = (project.visibility == Visibility::Public).then_some(Standing::Reader);
-        role.map(Standing::from).or(public)
+        let elevated = self.is_elevated(now).then_some(Standing::Observer);
+        role.map(Standing::from).max(elevated).max(public)
     }
 
     pub fn may(

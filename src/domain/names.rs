@@ -25,6 +25,13 @@ macro_rules! name {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::parse(text)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = String;
             fn try_from(text: String) -> Result<Self, String> {
@@ -88,6 +95,14 @@ fn object_name(text: &str) -> Result<String, String> {
     Err("must begin with a lower-case letter and have at most 30 characters".into())
 }
 
+/// What is said of text that is not.
+pub const ONE_LINE: &str = "Write one line without control characters.";
+
+/// Whether text is one line as people write it: databases and their searches take no NUL.
+pub fn is_one_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
 fn title(text: &str) -> Result<String, String> {
     let text = text.trim();
     let count = text.chars().count();
@@ -97,7 +112,7 @@ fn title(text: &str) -> Result<String, String> {
     if count > 100 {
         return Err(format!("has {count} characters; at most 100 are taken"));
     }
-    if text.chars().any(char::is_control) {
+    if !is_one_line(text) {
         return Err("must be one line without control characters".into());
     }
     Ok(text.to_owned())
@@ -133,7 +148,7 @@ fn file_path(text: &str) -> Result<String, String> {
                 segment.len()
             ));
         }
-        if segment.chars().any(|c| c.is_control() || c == '\\') {
+        if !is_one_line(segment) || segment.contains('\\') {
             return Err("must not have control characters or backslashes".into());
         }
         if segment.trim() != segment {
@@ -245,6 +260,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_path_that_is_taken_stays_where_it_belongs(text in "[a./\\\\ %\\x00-\\x1f\\PC]{0,40}") {
+            let Ok(path) = FilePath::parse(&text) else { return Ok(()) };
+            prop_assert_eq!(path.as_str(), &text, "nothing is mended in silence");
+            for segment in text.split('/') {
+                prop_assert!(!segment.is_empty() && segment != "." && segment != "..");
+                prop_assert!(is_one_line(segment) && !segment.contains('\\'));
+            }
+            if let Some(parent) = path.parent() {
+                prop_assert!(path.is_within(&parent) && !parent.is_within(&path));
+                prop_assert_eq!(parent.join(path.file_name()).unwrap_or(parent), path);
+            }
+        }
+
+        #[test]
+        fn names_are_read_as_they_are_written(text in any::<String>()) {
+            if let Ok(name) = UserName::parse(&text) {
+                prop_assert_eq!(name.as_str(), text.as_str());
+            }
+            if let Ok(title) = Title::parse(&text) {
+                prop_assert!(is_one_line(title.as_str()));
+                prop_assert_eq!(Title::parse(title.as_str()).ok(), Some(title.clone()));
+            }
+        }
+
         #[test]
         fn object_names_of_any_title_are_legal(text in "\\PC{1,100}", random: [u8; 6], n in 1u32..9999) {
             if let Ok(title) = Title::parse(&text) {

@@ -1,6 +1,8 @@
 //! A first job for a newcomer: a project, a program and a text that are in this binary, and the job that runs them.
 use super::{
-    Error, Portal, Result, files, jobs,
+    Error, Portal, Result, files,
+    idempotency::{Key, Made},
+    jobs,
     projects::{self, Draft},
 };
 use crate::{
@@ -25,8 +27,13 @@ const TEXT: (&str, &str) = (
 );
 
 /// Makes the example's project unless the caller has it already, puts its files there, and submits the job.
-pub async fn run(portal: &Portal, actor: &Actor) -> Result<JobId> {
-    let project = project(portal, actor).await?;
+pub async fn run(portal: &Portal, actor: &Actor, key: Option<&Key>) -> Result<Made<JobId>> {
+    if let Some(key) = key
+        && let Some(job) = key.find(portal, actor).await?
+    {
+        return Ok(Made::Again(job));
+    }
+    let project = project(portal, actor, key).await?;
     for (path, text) in [PROGRAM, TEXT] {
         let path = FilePath::parse(path)
             .map_err(|why| Error::Internal(anyhow::anyhow!("an example's path {why}")))?;
@@ -38,8 +45,9 @@ pub async fn run(portal: &Portal, actor: &Actor) -> Result<JobId> {
         let body = futures::stream::iter([Ok::<_, Infallible>(bytes)]);
         files::put(portal, actor, project, &path, body).await?;
     }
-    match jobs::submit(portal, actor, project, &draft(), None).await {
-        Ok(accepted) => Ok(accepted.id),
+    match jobs::submit(portal, actor, project, &draft(), key).await {
+        Ok(accepted) if accepted.new.is_some() => Ok(Made::New(accepted.id)),
+        Ok(accepted) => Ok(Made::Again(accepted.id)),
         Err(Error::Invalid(wrong)) => {
             let why: Vec<&str> = wrong.iter().map(|v| v.message.as_str()).collect();
             Err(Error::Conflict(format!(
@@ -51,7 +59,7 @@ pub async fn run(portal: &Portal, actor: &Actor) -> Result<JobId> {
     }
 }
 
-async fn project(portal: &Portal, actor: &Actor) -> Result<ProjectId> {
+async fn project(portal: &Portal, actor: &Actor, key: Option<&Key>) -> Result<ProjectId> {
     let mine = projects::list_mine(portal, actor).await?;
     let usable = mine.iter().find(|of| {
         of.project.name.as_str() == NAME
@@ -66,7 +74,8 @@ async fn project(portal: &Portal, actor: &Actor) -> Result<ProjectId> {
         description: "A first job: it counts the words of a text. Change it, or delete it.".into(),
         visibility: String::new(),
     };
-    Ok(projects::create(portal, actor, &draft, None)
+    let key = key.map(|key| key.part("its project"));
+    Ok(projects::create(portal, actor, &draft, key.as_ref())
         .await?
         .into_inner())
 }

@@ -41,6 +41,15 @@ impl Key {
         Self::parse(route, &key, body)
     }
 
+    /// The key of a part of what the request makes.
+    #[must_use]
+    pub fn part(&self, what: &str) -> Self {
+        Self {
+            route: format!("{}: {what}", self.route),
+            ..self.clone()
+        }
+    }
+
     fn since(portal: &Portal) -> Timestamp {
         portal
             .clock
@@ -121,6 +130,20 @@ pub async fn claim<T: std::str::FromStr>(
                 .map(Claim::Before)
                 .ok_or_else(|| store::Error::Collided.into())
         }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Notes what a key made outside of the database; what another noted meanwhile stands. A crash before this leaves the key
+/// free, and the same request finds what is there.
+pub async fn note(key: Option<&Key>, portal: &Portal, actor: &Actor, resource: &str) -> Result<()> {
+    let Some(key) = key else {
+        return Ok(());
+    };
+    let mut tx = portal.store.begin().await?;
+    match key.take(portal, &mut tx, actor, resource).await {
+        Ok(()) => Ok(tx.commit().await?),
+        Err(store::Error::Duplicate(_)) => Ok(()),
         Err(other) => Err(other.into()),
     }
 }

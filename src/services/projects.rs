@@ -2,14 +2,14 @@
 use super::{
     Error, Portal, Result,
     error::denied,
-    idempotency::{Key, Made},
+    idempotency::{self, Claim, Key, Made},
     tasks::Work,
 };
 use crate::{
     domain::{
         access::{Action, Actor, Permitted},
         ids::{ProjectId, TaskId, UserId},
-        names::{Title, UserName},
+        names::{Title, UserName, is_one_line},
         project::{Member, Project, Role, Visibility},
         quantity::human_bytes,
         user::{Scope, User},
@@ -58,6 +58,13 @@ impl Draft {
                 None,
             );
         }
+        if !description.split(['\n', '\t']).all(is_one_line) {
+            wrong.add(
+                "/description",
+                "The description has control characters; lines and tabs are taken, others are not.",
+                None,
+            );
+        }
         let visibility = match self.visibility.as_str() {
             "" => Visibility::Private,
             text => text.parse().unwrap_or_else(|why| {
@@ -76,6 +83,11 @@ impl Draft {
     }
 }
 
+/// Leave to make a project.
+pub fn may_create(actor: &Actor) -> Result<Permitted<UserId>> {
+    actor.own_account(Scope::Write).map_err(denied("account"))
+}
+
 /// A new project, which the caller administers.
 pub async fn create(
     portal: &Portal,
@@ -83,41 +95,27 @@ pub async fn create(
     draft: &Draft,
     key: Option<&Key>,
 ) -> Result<Made<ProjectId>> {
-    let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
-    if let Some(key) = key
-        && let Some(made) = key.find(portal, actor).await?
-    {
-        return Ok(Made::Again(made));
-    }
-    let checked = draft.check()?;
-    let mut tx = portal.store.begin().await?;
-    let id = insert(portal, &mut tx, &maker, checked).await?;
-    if let Some(key) = key
-        && let Err(error) = key.take(portal, &mut tx, actor, &id.to_string()).await
-    {
-        drop(tx);
-        // Another with the same key was first; what it made is the answer.
-        let first = match error {
-            store::Error::Duplicate(_) => key.find(portal, actor).await?,
-            other => return Err(other.into()),
-        };
-        return first
-            .map(Made::Again)
-            .ok_or_else(|| store::Error::Collided.into());
-    }
-    tx.commit().await?;
-    Ok(Made::New(id))
+    insert(portal, actor, draft, None, key).await
 }
 
+/// `like` is the project whose members the new one gets besides.
 async fn insert(
     portal: &Portal,
-    tx: &mut store::Tx,
-    maker: &Permitted<UserId>,
-    checked: Checked,
-) -> Result<ProjectId> {
-    let now = portal.clock.now();
+    actor: &Actor,
+    draft: &Draft,
+    like: Option<ProjectId>,
+    key: Option<&Key>,
+) -> Result<Made<ProjectId>> {
+    let maker = may_create(actor)?;
+    let checked = draft.check()?;
+    let (id, now) = (ProjectId::new(), portal.clock.now());
+    let tx = portal.store.begin().await?;
+    let mut tx = match idempotency::claim(key, portal, tx, actor, &id.to_string()).await? {
+        Claim::Free(tx) => tx,
+        Claim::Before(first) => return Ok(Made::Again(first)),
+    };
     let project = Project {
-        id: ProjectId::new(),
+        id,
         name: checked.name,
         description: checked.description,
         visibility: checked.visibility,
@@ -126,16 +124,21 @@ async fn insert(
         deleting_at: None,
         version: 1,
     };
-    tx.insert_project(&project, maker).await?;
+    tx.insert_project(&project, &maker).await?;
+    if let Some(like) = like {
+        let permit = Permitted::by_system(id, "members of a cloned project");
+        tx.copy_members(&permit, like, now).await?;
+    }
     tx.add_audit(
         maker.by(),
         "project.create",
-        &project.id.to_string(),
+        &id.to_string(),
         project.name.as_str(),
         now,
     )
     .await?;
-    Ok(project.id)
+    tx.commit().await?;
+    Ok(Made::New(id))
 }
 
 /// A new project with the settings and members of another; the caller administers it. Its files and jobs are its own.
@@ -144,25 +147,25 @@ pub async fn clone(
     actor: &Actor,
     from: ProjectId,
     name: &str,
-) -> Result<ProjectId> {
+    key: Option<&Key>,
+) -> Result<Made<ProjectId>> {
+    let draft = draft_like(portal, actor, from, name).await?;
+    insert(portal, actor, &draft, Some(from), key).await
+}
+
+/// What a clone of this name would be.
+pub async fn draft_like(
+    portal: &Portal,
+    actor: &Actor,
+    from: ProjectId,
+    name: &str,
+) -> Result<Draft> {
     let (membership, _) = portal.open_project(actor, from, Action::See).await?;
-    let maker = actor.own_account(Scope::Write).map_err(denied("account"))?;
-    let draft = Draft {
+    Ok(Draft {
         name: name.to_owned(),
-        description: membership.project.description.clone(),
+        description: membership.project.description,
         visibility: membership.project.visibility.to_string(),
-    };
-    let checked = draft.check()?;
-    let members = portal.store.list_members(from).await?;
-    let mut tx = portal.store.begin().await?;
-    let id = insert(portal, &mut tx, &maker, checked).await?;
-    let permit = Permitted::by_system(id, "members of a cloned project");
-    for member in members.iter().filter(|m| m.user != actor.user.id) {
-        tx.put_member(&permit, member.user, member.role, portal.clock.now())
-            .await?;
-    }
-    tx.commit().await?;
-    Ok(id)
+    })
 }
 
 /// Changes name, description, visibility and whether it is archived. `version` is what the caller read.
@@ -203,7 +206,7 @@ pub async fn update(
 pub struct Extent {
     pub jobs: i64,
     pub live_jobs: i64,
-    pub members: usize,
+    pub members: i64,
     files: usize,
     bytes: u64,
     /// There are more files than were looked at.
@@ -228,7 +231,7 @@ pub async fn extent(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Ext
     let mut extent = Extent {
         jobs: portal.store.count_jobs(id).await?,
         live_jobs: portal.store.count_live_jobs(id).await?,
-        members: portal.store.list_members(id).await?.len(),
+        members: portal.store.count_members(id).await?,
         files: 0,
         bytes: 0,
         more: false,
@@ -309,9 +312,17 @@ pub async fn list(
         .await?)
 }
 
-pub async fn list_members(portal: &Portal, actor: &Actor, id: ProjectId) -> Result<Vec<Member>> {
+/// The members after a name, in order of names.
+pub async fn list_members(
+    portal: &Portal,
+    actor: &Actor,
+    id: ProjectId,
+    after: Option<&UserName>,
+    limit: u32,
+) -> Result<Vec<Member>> {
     portal.open_project(actor, id, Action::See).await?;
-    Ok(portal.store.list_members(id).await?)
+    let after = after.map_or("", UserName::as_str);
+    Ok(portal.store.list_members(id, after, limit).await?)
 }
 
 /// Gives a user a role, as a new member or instead of the old one.
@@ -373,12 +384,12 @@ pub async fn find_member(
     id: ProjectId,
     who: &str,
 ) -> Result<Member> {
-    let members = list_members(portal, actor, id).await?;
-    let named = |member: &Member| member.user.to_string() == who || member.name.as_str() == who;
-    members
-        .into_iter()
-        .find(named)
-        .ok_or(Error::NotFound("member"))
+    portal.open_project(actor, id, Action::See).await?;
+    let member = match find_user(portal, who).await? {
+        Some(user) => portal.store.find_member(id, user.id).await?,
+        None => None,
+    };
+    member.ok_or(Error::NotFound("member"))
 }
 
 /// Ends a membership: an administrator anybody's, everybody their own.

@@ -1,8 +1,12 @@
 //! One text looked for everywhere that the caller may look: names of projects, jobs, names of files. Bounded in work, and
 //! says where it stopped.
-use super::{Portal, Result, files, jobs, projects};
+use super::{Error, Portal, Result, files, jobs, projects};
 use crate::{
-    domain::{access::Actor, names::Title, project::Project},
+    domain::{
+        access::Actor,
+        names::{ONE_LINE, Title, is_one_line},
+        project::Project,
+    },
     storage::Kind,
     store::{JobFilter, Membership, Place},
 };
@@ -48,6 +52,9 @@ pub struct FoundFile {
 /// Looks for a text, whatever its case. With fewer than [`LEAST`] characters only projects are looked through.
 pub async fn search(portal: &Portal, actor: &Actor, text: &str) -> Result<Found> {
     let text = text.trim().to_lowercase();
+    if !is_one_line(&text) {
+        return Err(Error::field("/q", ONE_LINE, Some(&text)));
+    }
     let mut found = Found::default();
     if text.is_empty() {
         return Ok(found);

@@ -54,6 +54,11 @@ pub async fn overview(portal: &Portal, actor: &Actor) -> Result<Overview> {
     })
 }
 
+/// The clusters' names, for everybody who chooses one.
+pub fn cluster_names(portal: &Portal) -> impl Iterator<Item = &ClusterName> {
+    portal.clusters.iter().map(Cluster::name)
+}
+
 /// Every cluster with its check-up; one that does not answer within two seconds is unhealthy here.
 pub async fn list_clusters(portal: &Portal, actor: &Actor) -> Result<Vec<ClusterHealth>> {
     permit(actor)?;
@@ -116,6 +121,13 @@ pub async fn list_users(
     limit: u32,
 ) -> Result<Vec<User>> {
     permit(actor)?;
+    if !after.is_empty() && UserName::parse(after).is_err() {
+        return Err(Error::field(
+            "/after",
+            "Give a user's name, as the page before has it.",
+            Some(after),
+        ));
+    }
     Ok(portal.store.list_users(after, limit).await?)
 }
 

@@ -78,6 +78,12 @@ pub async fn list(
         .await?)
 }
 
+/// The first few of a project's tasks that have not ended.
+pub async fn list_live(portal: &Portal, actor: &Actor, project: ProjectId) -> Result<Vec<Task>> {
+    portal.open_project(actor, project, Action::See).await?;
+    Ok(portal.store.list_live_tasks_of(project, 5).await?)
+}
+
 /// A task of the caller's own, or of a project that they may see.
 pub async fn find(portal: &Portal, actor: &Actor, id: TaskId) -> Result<Task> {
     open(portal, actor, id, Action::See).await

@@ -11,7 +11,7 @@ use crate::domain::{
     event::Change,
     ids::{JobId, ProjectId, UserId},
     job::{CancelRequest, Card, Cause, Job, JobSpec, Phase},
-    names::{ObjectName, QueueName, Title, UserName},
+    names::{ClusterName, ObjectName, QueueName, Title, UserName},
 };
 use jiff::Timestamp;
 
@@ -79,13 +79,32 @@ impl TryFrom<Row> for Job {
     }
 }
 
-/// A job with the names that people know its user and project by.
+/// A job with the names that people know what it belongs to by.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub job: Job,
     pub user_name: UserName,
     pub project_name: Title,
+    /// Who asked for its cancel.
+    pub cancelled_by: Option<UserName>,
+    /// Where its latest attempt was placed.
+    pub placed_on: Option<PlacedOn>,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedOn {
+    pub cluster: ClusterName,
+    pub namespace: String,
+    pub spark_app_id: Option<String>,
+}
+
+/// What a [`Place`] is read from besides the job's own [`COLUMNS`].
+pub(super) const NAMES: &str = "u.name AS user_name, p.name AS project_name, c.name AS cancelled_by, \
+     a.cluster AS on_cluster, a.namespace AS on_namespace, a.spark_app_id";
+
+/// Where those are, beside `jobs j`.
+pub(super) const NAMED: &str = "JOIN users u ON u.id = j.user_id JOIN projects p ON p.id = j.project_id \
+     LEFT JOIN users c ON c.id = j.cancel_by LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempts";
 
 #[derive(sqlx::FromRow)]
 pub(super) struct PlaceRow {
@@ -93,6 +112,10 @@ pub(super) struct PlaceRow {
     job: Row,
     user_name: String,
     project_name: String,
+    cancelled_by: Option<String>,
+    on_cluster: Option<String>,
+    on_namespace: Option<String>,
+    spark_app_id: Option<String>,
 }
 
 impl TryFrom<PlaceRow> for Place {
@@ -106,6 +129,18 @@ impl TryFrom<PlaceRow> for Place {
         Ok(Self {
             user_name: column.name("user_name", row.user_name)?,
             project_name: column.name("project_name", row.project_name)?,
+            cancelled_by: row
+                .cancelled_by
+                .map(|name| column.name("cancelled_by", name))
+                .transpose()?,
+            placed_on: match (row.on_cluster, row.on_namespace) {
+                (Some(cluster), Some(namespace)) => Some(PlacedOn {
+                    cluster: column.name("cluster", cluster)?,
+                    namespace,
+                    spark_app_id: row.spark_app_id,
+                }),
+                _ => None,
+            },
             job: row.job.try_into()?,
         })
     }
@@ -123,10 +158,7 @@ pub struct NewJob {
 
 impl Store {
     pub async fn find_job(&self, id: JobId) -> Result<Option<Place>> {
-        let sql = format!(
-            "SELECT {COLUMNS}, u.name AS user_name, p.name AS project_name FROM jobs j \
-             JOIN users u ON u.id = j.user_id JOIN projects p ON p.id = j.project_id WHERE j.id = $1"
-        );
+        let sql = format!("SELECT {COLUMNS}, {NAMES} FROM jobs j {NAMED} WHERE j.id = $1");
         let row: Option<PlaceRow> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.to_string())

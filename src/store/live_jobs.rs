@@ -1,7 +1,7 @@
 //! What somebody waits for: their own jobs that have not ended.
 use super::{
     Result, Store,
-    jobs::{COLUMNS, Place, PlaceRow},
+    jobs::{COLUMNS, NAMED, NAMES, Place, PlaceRow},
     on,
 };
 use crate::domain::ids::UserId;
@@ -12,12 +12,11 @@ impl Store {
     /// Read from the index of live jobs, whose length does not grow with how many have ended.
     pub async fn list_live_jobs_of(&self, user: UserId, limit: u32) -> Result<Vec<Place>> {
         let sql = format!(
-            "SELECT {COLUMNS}, u.name AS user_name, p.name AS project_name FROM \
+            "SELECT {COLUMNS}, {NAMES} FROM \
              (SELECT l.number FROM jobs l WHERE l.phase IN ('queued', 'starting', 'running') AND l.user_id = $1 \
               AND EXISTS (SELECT 1 FROM members m WHERE m.project_id = l.project_id AND m.user_id = $1) \
               ORDER BY l.number DESC LIMIT $2) AS found \
-             JOIN jobs j ON j.number = found.number JOIN users u ON u.id = j.user_id \
-             JOIN projects p ON p.id = j.project_id ORDER BY j.number DESC"
+             JOIN jobs j ON j.number = found.number {NAMED} ORDER BY j.number DESC"
         );
         let rows: Vec<PlaceRow> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))

@@ -24,7 +24,7 @@ pub use audit::AuditEntry;
 pub use changes::Changes;
 pub use connect::Target;
 pub use idempotency::Answered;
-pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place};
+pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn};
 pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;

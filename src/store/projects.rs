@@ -163,17 +163,48 @@ impl Store {
         rows.into_iter().map(Membership::try_from).collect()
     }
 
-    pub async fn list_members(&self, project: ProjectId) -> Result<Vec<Member>> {
+    pub async fn find_member(&self, project: ProjectId, user: UserId) -> Result<Option<Member>> {
+        let row: Option<MemberRow> = on!(self, |db| {
+            sqlx::query_as(
+                "SELECT m.user_id, u.name, u.display_name, m.role, m.since FROM members m \
+                 JOIN users u ON u.id = m.user_id WHERE m.project_id = $1 AND m.user_id = $2",
+            )
+            .bind(project.to_string())
+            .bind(user.to_string())
+            .fetch_optional(db)
+            .await
+        })?;
+        row.map(Member::try_from).transpose()
+    }
+
+    /// The next members after a name, in order of names.
+    pub async fn list_members(
+        &self,
+        project: ProjectId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Member>> {
         let rows: Vec<MemberRow> = on!(self, |db| {
             sqlx::query_as(
                 "SELECT m.user_id, u.name, u.display_name, m.role, m.since FROM members m \
-                 JOIN users u ON u.id = m.user_id WHERE m.project_id = $1 ORDER BY u.name LIMIT 1000",
+                 JOIN users u ON u.id = m.user_id WHERE m.project_id = $1 AND u.name > $2 ORDER BY u.name LIMIT $3",
             )
             .bind(project.to_string())
+            .bind(after)
+            .bind(i64::from(limit))
             .fetch_all(db)
             .await
         })?;
         rows.into_iter().map(Member::try_from).collect()
+    }
+
+    pub async fn count_members(&self, project: ProjectId) -> Result<i64> {
+        Ok(on!(self, |db| {
+            sqlx::query_scalar("SELECT COUNT(*) FROM members WHERE project_id = $1")
+                .bind(project.to_string())
+                .fetch_one(db)
+                .await
+        })?)
     }
 
     /// Jobs that have not ended.
@@ -316,6 +347,29 @@ impl Tx {
         self.put_member_row(*project.scope(), user, role, now).await
     }
 
+    /// Gives the members of another project the same roles here; who is in this one stays as they are.
+    pub async fn copy_members(
+        &mut self,
+        project: &Permitted<ProjectId>,
+        from: ProjectId,
+        now: Timestamp,
+    ) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query(
+                "INSERT INTO members (project_id, user_id, role, since) \
+                 SELECT $1, user_id, role, $3 FROM members WHERE project_id = $2 \
+                 ON CONFLICT (project_id, user_id) DO NOTHING",
+            )
+            .bind(project.scope().to_string())
+            .bind(from.to_string())
+            .bind(micros(now))
+            .execute(db)
+            .await
+            .map(|_| ())
+        })?;
+        Ok(())
+    }
+
     async fn put_member_row(
         &mut self,
         project: ProjectId,
@@ -369,11 +423,12 @@ impl Tx {
         })?)
     }
 
-    /// Waits for others that hold the project. A statement sees what was committed before it began: what must see
+    /// Waits for others that hold the project, save those who only refer to it: two who each made a member would wait
+    /// for one another. A statement sees what was committed before it began: what must see
     /// what they did has to be another, after this.
     async fn lock_project(&mut self, id: ProjectId) -> Result<()> {
         if let Inner::Pg(tx) = &mut self.inner {
-            sqlx::query("SELECT id FROM projects WHERE id = $1 FOR UPDATE")
+            sqlx::query("SELECT id FROM projects WHERE id = $1 FOR NO KEY UPDATE")
                 .bind(id.to_string())
                 .execute(&mut **tx)
                 .await?;

@@ -1,5 +1,5 @@
 //! Sessions: the secret in the cookie is kept as a hash; idle and absolute ends are checked here, in SQL.
-use super::{Column, Result, Store, Tx, micros, on, users, within};
+use super::{AFTER_ALL_IDS, Column, Result, Store, Tx, micros, on, users, within};
 use crate::domain::{
     access::Permitted,
     ids::{SessionId, UserId},
@@ -81,26 +81,75 @@ impl Store {
             .transpose()
     }
 
-    /// A user's living sessions, the latest first.
+    /// One of the user's own living sessions.
+    pub async fn find_own_session(
+        &self,
+        user: UserId,
+        id: SessionId,
+        idle_after: Timestamp,
+        born_after: Timestamp,
+    ) -> Result<Option<Session>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM sessions s \
+             WHERE s.id = $1 AND s.user_id = $2 AND s.last_seen_at > $3 AND s.created_at > $4"
+        );
+        let row: Option<Row> = on!(self, |db| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(id.to_string())
+                .bind(user.to_string())
+                .bind(micros(idle_after))
+                .bind(micros(born_after))
+                .fetch_optional(db)
+                .await
+        })?;
+        row.map(Session::try_from).transpose()
+    }
+
+    /// A user's living sessions that were begun before one, the newest first.
     pub async fn list_sessions(
         &self,
         user: UserId,
         idle_after: Timestamp,
         born_after: Timestamp,
+        before: Option<SessionId>,
+        limit: u32,
     ) -> Result<Vec<Session>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM sessions s WHERE s.user_id = $1 AND s.last_seen_at > $2 AND s.created_at > $3 \
-             ORDER BY s.last_seen_at DESC LIMIT 200"
+            "SELECT {COLUMNS} FROM sessions s \
+             WHERE s.user_id = $1 AND s.last_seen_at > $2 AND s.created_at > $3 AND s.id < $4 \
+             ORDER BY s.id DESC LIMIT $5"
         );
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
                 .bind(micros(idle_after))
                 .bind(micros(born_after))
+                .bind(before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string()))
+                .bind(i64::from(limit))
                 .fetch_all(db)
                 .await
         })?;
         rows.into_iter().map(Session::try_from).collect()
+    }
+
+    /// Where a user's living sessions were begun.
+    pub async fn list_session_addresses(
+        &self,
+        user: UserId,
+        idle_after: Timestamp,
+        born_after: Timestamp,
+    ) -> Result<Vec<String>> {
+        Ok(on!(self, |db| {
+            sqlx::query_scalar(
+                "SELECT DISTINCT address FROM sessions \
+                 WHERE user_id = $1 AND last_seen_at > $2 AND created_at > $3 LIMIT 1000",
+            )
+            .bind(user.to_string())
+            .bind(micros(idle_after))
+            .bind(micros(born_after))
+            .fetch_all(db)
+            .await
+        })?)
     }
 }
 

@@ -125,6 +125,21 @@ impl Store {
         rows.into_iter().map(Task::try_from).collect()
     }
 
+    /// A project's tasks that have not ended, the oldest first.
+    pub async fn list_live_tasks_of(&self, project: ProjectId, limit: u32) -> Result<Vec<Task>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM tasks WHERE project_id = $1 AND ended_at IS NULL ORDER BY id LIMIT $2"
+        );
+        let rows: Vec<Row> = on!(self, |db| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(project.to_string())
+                .bind(i64::from(limit))
+                .fetch_all(db)
+                .await
+        })?;
+        rows.into_iter().map(Task::try_from).collect()
+    }
+
     /// Tasks that have not ended, the oldest first.
     pub async fn list_live_tasks(&self, limit: u32) -> Result<Vec<Task>> {
         let sql = format!(

@@ -1,5 +1,5 @@
 //! API tokens, kept as hashes.
-use super::{Column, Result, Store, Tx, micros, on, users, within};
+use super::{AFTER_ALL_IDS, Column, Result, Store, Tx, micros, on, users, within};
 use crate::domain::{
     access::Permitted,
     ids::{TokenId, UserId},
@@ -80,14 +80,34 @@ impl Store {
             .transpose()
     }
 
-    /// A user's tokens, the newest first, the expired among them.
-    pub async fn list_tokens(&self, user: UserId) -> Result<Vec<Token>> {
+    /// One of the user's own tokens.
+    pub async fn find_own_token(&self, user: UserId, id: TokenId) -> Result<Option<Token>> {
+        let sql = format!("SELECT {COLUMNS} FROM tokens t WHERE t.id = $1 AND t.user_id = $2");
+        let row: Option<Row> = on!(self, |db| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(id.to_string())
+                .bind(user.to_string())
+                .fetch_optional(db)
+                .await
+        })?;
+        row.map(Token::try_from).transpose()
+    }
+
+    /// A user's tokens made before one, the newest first, the expired among them.
+    pub async fn list_tokens(
+        &self,
+        user: UserId,
+        before: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM tokens t WHERE t.user_id = $1 ORDER BY t.created_at DESC LIMIT 200"
+            "SELECT {COLUMNS} FROM tokens t WHERE t.user_id = $1 AND t.id < $2 ORDER BY t.id DESC LIMIT $3"
         );
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(user.to_string())
+                .bind(before.map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string()))
+                .bind(i64::from(limit))
                 .fetch_all(db)
                 .await
         })?;
@@ -131,6 +151,17 @@ impl Tx {
                 .map(|_| ())
         })?;
         Ok(())
+    }
+
+    /// Removes what expired before then; the portal's own housekeeping.
+    pub async fn delete_expired_tokens(&mut self, before: Timestamp) -> Result<u64> {
+        Ok(within!(self, |db| {
+            sqlx::query("DELETE FROM tokens WHERE expires_at < $1")
+                .bind(micros(before))
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
+        })?)
     }
 
     /// Revokes one of the user's own tokens; false where there is no such.

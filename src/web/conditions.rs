@@ -1,9 +1,14 @@
 //! Conditional and partial requests: `If-Match`, `If-None-Match`, `If-Range`, `Range`. Tags are given without quotes.
+use super::answer::Answer;
 use crate::{
     services::{Error, Result},
     storage::ByteRange,
 };
-use http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// As the header writes it.
 pub fn etag(tag: &str) -> String {
@@ -40,6 +45,22 @@ pub fn if_match(headers: &HeaderMap, tag: Option<&str>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A thing's own tag, which is another as soon as anything that its readers see is.
+pub fn tag_of(thing: &impl Serialize) -> Result<String> {
+    let bytes = serde_json::to_vec(thing).map_err(anyhow::Error::from)?;
+    Ok(URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]))
+}
+
+/// A thing with its tag, or that the reader has it already.
+pub fn tagged(headers: &HeaderMap, thing: impl Serialize) -> Result<Response> {
+    let tag = tag_of(&thing)?;
+    let shown = [(header::ETAG, etag(&tag))];
+    if is_known(headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, shown).into_response());
+    }
+    Ok((shown, Answer(thing)).into_response())
 }
 
 /// Whether the reader has it already (304).

@@ -1,12 +1,15 @@
 //! Users' bytes on their way out: always an attachment, never a page of this origin.
-use super::conditions::etag;
+use super::{conditions::etag, limits::Turn};
 use crate::storage::Object;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::io;
 
 /// What RFC 5987 takes as it is.
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
@@ -74,6 +77,19 @@ pub fn headers(name: &str, mime: &'static str) -> HeaderMap {
         ),
         (header::CACHE_CONTROL, fixed("private, no-cache")),
     ])
+}
+
+/// A zip while it is made; its turn is given back when its last byte is sent, or nobody takes it any more.
+pub fn zip<S>(name: &str, bytes: S, turn: Turn) -> Response
+where
+    S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+{
+    let bytes = bytes.map(move |chunk| {
+        let _held = &turn;
+        chunk
+    });
+    let headers = headers(name, "application/zip");
+    (headers, Body::from_stream(bytes)).into_response()
 }
 
 /// An object or the range of it that was read. `partial` says that a range was asked for.

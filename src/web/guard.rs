@@ -58,6 +58,9 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<()> {
             .cloned()
             .unwrap_or_default();
         let found = by_token(&guard.app, header, address).await?;
+        if let Some((caller, _)) = &found {
+            guard.app.limits.request(caller.actor().user.id)?;
+        }
         found.map(|(caller, proof)| {
             request.extensions_mut().insert(caller.clone());
             request.extensions_mut().insert(proof);

@@ -8,7 +8,10 @@ use axum::{
     routing::MethodRouter,
 };
 use http::{HeaderName, HeaderValue, header};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::NotForContentType},
@@ -120,8 +123,10 @@ fn client_address(app: &App, request: &Request) -> String {
     let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
         return String::new();
     };
-    let trusted = &app.portal.config.server.trusted_proxies;
-    let mut address = peer.ip();
+    // A socket for both versions calls an address of version 4 `::ffff:192.0.2.1`.
+    let proxies = &app.portal.config.server.trusted_proxies;
+    let is_trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.to_canonical() == address);
+    let mut address = peer.ip().to_canonical();
     let forwarded: Vec<&str> = request
         .headers()
         .get_all("x-forwarded-for")
@@ -131,11 +136,11 @@ fn client_address(app: &App, request: &Request) -> String {
         .map(str::trim)
         .collect();
     for hop in forwarded.iter().rev() {
-        if !trusted.contains(&address) {
+        if !is_trusted(address) {
             break;
         }
-        match hop.parse() {
-            Ok(before) => address = before,
+        match hop.parse::<IpAddr>() {
+            Ok(before) => address = before.to_canonical(),
             Err(_) => break,
         }
     }

@@ -1,6 +1,9 @@
 //! The filters of a list of jobs, as pages and API take them.
 use crate::{
-    domain::{names::UserName, violation::Violations},
+    domain::{
+        names::{ONE_LINE, UserName, is_one_line},
+        violation::Violations,
+    },
     services::{Error, Portal},
     store::JobFilter,
 };
@@ -54,6 +57,11 @@ impl JobQuery {
             let value = value.trim();
             (!value.is_empty()).then(|| value.to_owned())
         };
+        for (field, value) in self.pairs() {
+            if !is_one_line(value) {
+                wrong.add(&format!("/{field}"), ONE_LINE, Some(value));
+            }
+        }
         let mut filter = JobFilter {
             queue: given(&self.queue),
             name: given(&self.name),

@@ -5,10 +5,12 @@ mod assets;
 mod conditions;
 mod download;
 mod error;
+mod escape;
 mod extract;
 mod guard;
 mod headers;
 mod job_query;
+mod limits;
 mod pages;
 pub mod routes;
 mod stream;
@@ -29,6 +31,9 @@ pub struct App {
     pub auth: Auth,
     /// What the session cookie is called here.
     pub cookie: Arc<str>,
+    /// What a page that leads to another says there once.
+    pub notice_cookie: Arc<str>,
+    limits: Arc<limits::Limits>,
     /// Cancelled when the portal stops: streams end first.
     pub stop: tokio_util::sync::CancellationToken,
 }
@@ -42,16 +47,28 @@ impl App {
         stop: tokio_util::sync::CancellationToken,
     ) -> Self {
         let cookie = if portal.config.server.is_https() {
-            "__Host-tourmaline".into()
+            "__Host-tourmaline".to_owned()
         } else {
-            format!("tourmaline-{installation}").into()
+            format!("tourmaline-{installation}")
         };
         Self {
+            limits: Arc::new(limits::Limits::new(&portal.config.server)),
+            notice_cookie: format!("{cookie}-notice").into(),
+            cookie: cookie.into(),
             portal,
             auth,
-            cookie,
             stop,
         }
+    }
+
+    /// A cookie of the whole site, as `Set-Cookie` writes it; 0 seconds remove it.
+    fn set_cookie(&self, name: &str, value: &str, seconds: u64) -> String {
+        let secure = if self.portal.config.server.is_https() {
+            "; Secure"
+        } else {
+            ""
+        };
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
     }
 }
 
@@ -69,8 +86,7 @@ pub fn router(app: &App) -> Router {
             guard::guard,
         ));
         let limited = headers::bounded(guarded, route.kind);
-        if route.kind == Kind::Api || route.kind == Kind::ApiUpload || route.kind == Kind::ApiStream
-        {
+        if route.kind.is_api() {
             api = api.route(route.path, limited);
         } else {
             pages = pages.route(route.path, limited);
@@ -86,7 +102,7 @@ pub fn router(app: &App) -> Router {
             app.clone(),
             error::problems_as_html,
         ))
-        .layer(middleware::from_fn(view::forget_notice));
+        .layer(middleware::from_fn_with_state(app.clone(), view::notices));
     let api = api
         .route("/api/{*rest}", axum::routing::any(error::no_such_page))
         .method_not_allowed_fallback(error::no_such_method)

@@ -4,6 +4,7 @@ use super::{
     App,
     error::WebError,
     extract::{Query, Who},
+    limits::Turn,
 };
 use crate::{
     auth::proof::Proof,
@@ -84,6 +85,7 @@ enum Watched {
 /// What all streams share.
 struct Follower {
     app: App,
+    _turn: Turn,
     listener: Listener,
     watched: Watched,
     /// Of [`Watched::Mine`].
@@ -102,15 +104,17 @@ enum Woken {
 }
 
 impl Follower {
-    fn new(app: App, listener: Listener, watched: Watched) -> Self {
-        Self {
+    /// An error where the user has too many open.
+    fn new(app: App, listener: Listener, watched: Watched) -> Result<Self, Error> {
+        Ok(Self {
+            _turn: app.limits.stream(listener.actor.user.id)?,
             changes: app.portal.store.changes().subscribe(),
             checked: Instant::now(),
             projects: HashSet::new(),
             app,
             listener,
             watched,
-        }
+        })
     }
 
     /// Waits until this job may have changed; false when the stream is to end.
@@ -199,8 +203,8 @@ pub fn events(
     listener: Listener,
     job: JobId,
     after: i64,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, listener, Watched::Job(job));
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+    let follower = Follower::new(app, listener, Watched::Job(job))?;
     let stream = futures::stream::unfold(
         (Some(follower), after),
         move |(follower, after)| async move {
@@ -238,7 +242,7 @@ pub fn events(
             }
         },
     );
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 /// That jobs of a list changed, by id, without a history: whoever comes again fetches the rows again. `project` is none for
@@ -251,7 +255,7 @@ pub async fn jobs(
     /// What other replicas said while the database was away is made good by looking again now and then.
     const LOOK: Duration = Duration::from_secs(30);
     let watched = project.map_or(Watched::Mine, Watched::Project);
-    let mut follower = Follower::new(app, listener, watched);
+    let mut follower = Follower::new(app, listener, watched)?;
     follower.look_at_rights().await?;
     let stream = futures::stream::unfold(follower, |mut follower| async move {
         let data = match follower.next(LOOK).await {
@@ -279,8 +283,8 @@ pub fn log(
     row: LogStream,
     after: u64,
     beside: Beside,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follower = Follower::new(app, listener, Watched::Job(row.job));
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+    let follower = Follower::new(app, listener, Watched::Job(row.job))?;
     let pieces = logs::Pieces::of(&follower.app.portal, &row);
     let begin = (Some(follower), (row, pieces), after, beside);
     let stream = futures::stream::unfold(begin, |(follower, log, at, beside)| async move {
@@ -330,7 +334,7 @@ pub fn log(
             }
         }
     });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 /// How many bytes there are before a character that has begun at the end.

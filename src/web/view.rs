@@ -2,14 +2,15 @@
 use super::{App, assets, error::Result, guard::Caller};
 use crate::domain::user::{Theme, User};
 use axum::{
-    extract::FromRequestParts,
-    response::{AppendHeaders, IntoResponse, Redirect, Response},
+    Extension,
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
 use http::{HeaderMap, Uri, header, request::Parts};
 use jiff::{Timestamp, tz::TimeZone};
-
-const NOTICE: &str = "tourmaline-notice";
+use percent_encoding::NON_ALPHANUMERIC;
 
 #[derive(Debug, Clone)]
 pub struct View {
@@ -18,8 +19,6 @@ pub struct View {
     query: String,
     notice: Option<String>,
     now: Timestamp,
-    /// Asked by htmx for a part.
-    pub fragment: bool,
 }
 
 impl FromRequestParts<App> for View {
@@ -34,7 +33,7 @@ impl View {
     pub fn of(app: &App, headers: &HeaderMap, uri: &Uri, caller: Option<&Caller>) -> Self {
         let now = app.portal.clock.now();
         let notice = CookieJar::from_headers(headers)
-            .get(NOTICE)
+            .get(&app.notice_cookie)
             .and_then(|cookie| {
                 percent_encoding::percent_decode_str(cookie.value())
                     .decode_utf8()
@@ -51,7 +50,6 @@ impl View {
             },
             notice,
             now,
-            fragment: headers.contains_key("hx-request"),
         }
     }
 
@@ -189,36 +187,44 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
-/// Goes to another page, which says this once.
-pub fn redirect_with_notice(to: &str, notice: &str) -> Response {
-    let value = percent_encoding::utf8_percent_encode(notice, percent_encoding::NON_ALPHANUMERIC);
-    let cookie = format!("{NOTICE}={value}; Path=/; Max-Age=30; HttpOnly; SameSite=Lax");
-    (
-        AppendHeaders([(header::SET_COOKIE, cookie)]),
-        Redirect::to(to),
-    )
-        .into_response()
+/// What a form is opened with, so that sending it twice is once.
+pub fn opened() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
-/// Said once: the page that shows it also removes it.
-pub async fn forget_notice(
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> Response {
-    let had = CookieJar::from_headers(request.headers())
-        .get(NOTICE)
-        .is_some()
-        && request.method() == http::Method::GET;
+/// What the next page is to say once; [`notices`] makes a cookie of it.
+#[derive(Clone)]
+struct Notice(String);
+
+/// Goes to another page, which says this once.
+pub fn redirect_with_notice(to: &str, notice: &str) -> Response {
+    (Extension(Notice(notice.to_owned())), Redirect::to(to)).into_response()
+}
+
+/// Hands a notice on to the next page. Said once: the page that shows it also removes it.
+pub async fn notices(State(app): State<App>, request: Request, next: Next) -> Response {
+    let name = &*app.notice_cookie;
+    let reads = request.method() == http::Method::GET;
+    let had = reads
+        && CookieJar::from_headers(request.headers())
+            .get(name)
+            .is_some();
     let mut response = next.run(request).await;
-    let html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if had && html {
-        let gone = format!("{NOTICE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
-        if let Ok(value) = http::HeaderValue::from_str(&gone) {
-            response.headers_mut().append(header::SET_COOKIE, value);
-        }
+    let cookie = if let Some(Notice(notice)) = response.extensions_mut().remove() {
+        let value = percent_encoding::utf8_percent_encode(&notice, NON_ALPHANUMERIC);
+        app.set_cookie(name, &value.to_string(), 30)
+    } else if had && is_html(&response) {
+        app.set_cookie(name, "", 0)
+    } else {
+        return response;
+    };
+    if let Ok(value) = http::HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
+}
+
+fn is_html(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }

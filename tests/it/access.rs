@@ -14,7 +14,8 @@ use tourmaline::{
 
 /// Method, path, right, and then what is sent: `a=b&c=d` a form, `{…}` JSON, `"…` bytes. Rights: everybody (`visitor`), who
 /// is signed in (`user`), the thing's own user and nobody else (`own`), site administrators (`site`), and in a project what
-/// one does: `see`, `inner`, `files`, `jobs`, `leave`, `manage`. `!` before the method: it changes what others would find,
+/// one does: `see`, `inner`, `files`, `jobs`, `leave`, `manage`. `{projects_task}` is the project's and a member's who calls
+/// nothing. `!` before the method: it changes what others would find,
 /// so that each caller has a fresh world. `{me}` is the caller's own name or id, `{user}` a member's.
 const TABLE: &str = r#"
   GET    /static/{hash}/{*name}                                 visitor
@@ -97,6 +98,8 @@ const TABLE: &str = r#"
   GET    /tasks                                                 user
   GET    /tasks/{task}                                          own
   POST   /tasks/{task}/cancel                                   own
+  GET    /tasks/{projects_task}                                 see
+  POST   /tasks/{projects_task}/cancel                          manage
 
   GET    /admin                                                 site
   GET    /admin/users                                           site
@@ -110,10 +113,18 @@ const TABLE: &str = r#"
 
   GET    /api/v1/openapi.json                                   visitor
   GET    /api/v1/user                                           user
+  PATCH  /api/v1/user                                           user     {"theme": "pink"}
+  PUT    /api/v1/user/password                                  user     {"old": "x"}
+  PUT    /api/v1/user/elevation                                 site     {"reason": "x"}
+! DELETE /api/v1/user/elevation                                 site
+! POST   /api/v1/example                                        user
+  GET    /api/v1/search?q=abc                                   user
   GET    /api/v1/user/tokens                                    user
+  GET    /api/v1/user/tokens/{token}                            own
   POST   /api/v1/user/tokens                                    user     {"name": ""}
 ! DELETE /api/v1/user/tokens/{token}                            own
   GET    /api/v1/user/sessions                                  user
+! DELETE /api/v1/user/sessions                                  user
 ! DELETE /api/v1/user/sessions/{session}                        own
   GET    /api/v1/queues                                         user
   GET    /api/v1/projects                                       user
@@ -121,6 +132,7 @@ const TABLE: &str = r#"
   GET    /api/v1/projects/{project}                             see
   PATCH  /api/v1/projects/{project}                             manage   {"name": ""}
   DELETE /api/v1/projects/{project}                             manage
+  POST   /api/v1/projects/{project}/clone                       see      {"name": ""}
   GET    /api/v1/projects/{project}/members                     see
   GET    /api/v1/projects/{project}/members/{user}              see
   PUT    /api/v1/projects/{project}/members/{user}              manage   {"role": "none"}
@@ -152,6 +164,8 @@ const TABLE: &str = r#"
   GET    /api/v1/tasks                                          user
   GET    /api/v1/tasks/{task}                                   own
   POST   /api/v1/tasks/{task}/cancel                            own
+  GET    /api/v1/tasks/{projects_task}                          see
+  POST   /api/v1/tasks/{projects_task}/cancel                   manage
   GET    /api/v1/admin/users                                    site
   POST   /api/v1/admin/users                                    site     {"name": ""}
   GET    /api/v1/admin/users/{user}                             site
@@ -181,6 +195,7 @@ impl Call {
     fn route(&self) -> String {
         let path = self.path.split('?').next().unwrap();
         path.replace("{me}", "{user}")
+            .replace("{projects_task}", "{task}")
     }
 }
 
@@ -253,11 +268,9 @@ impl Caller {
 
     fn role(self) -> Option<Role> {
         match self {
-            Self::Observer => Some(Role::Observer),
+            Self::Observer | Self::SiteAdminElevated => Some(Role::Observer),
             Self::Editor => Some(Role::Editor),
-            Self::Administrator | Self::AdministratorReading | Self::SiteAdminElevated => {
-                Some(Role::Administrator)
-            }
+            Self::Administrator | Self::AdministratorReading => Some(Role::Administrator),
             Self::Visitor | Self::Stranger | Self::SiteAdmin => None,
         }
     }
@@ -347,6 +360,7 @@ struct World<'a> {
     project: ProjectId,
     job: JobId,
     task: TaskId,
+    projects_task: TaskId,
     token: TokenId,
     session: SessionId,
 }
@@ -381,12 +395,19 @@ impl<'a> World<'a> {
             .unwrap();
         let api = administrator.api("write").await;
         let job = Self::fill(&api, project).await;
-        let session = accounts::list_sessions(services, &actor).await.unwrap()[0].id;
-        let token = accounts::list_tokens(services, &actor).await.unwrap()[0].id;
+        let session = accounts::list_sessions(services, &actor, None, 1)
+            .await
+            .unwrap()[0]
+            .id;
+        let token = accounts::list_tokens(services, &actor, None, 1)
+            .await
+            .unwrap()[0]
+            .id;
         let mut world = Self {
             stranger: portal.user("stranger").await,
             site_admin: portal.site_admin("site-admin").await,
             task: TaskId::new(),
+            projects_task: TaskId::new(),
             portal,
             observer,
             editor,
@@ -398,7 +419,10 @@ impl<'a> World<'a> {
             token,
             session,
         };
-        world.task = world.begin_work().await;
+        let actor = world.administrator.account.id;
+        start_job(portal, job).await;
+        world.task = begin_task(portal, actor, None).await;
+        world.projects_task = begin_task(portal, target, Some(project)).await;
         world
     }
 
@@ -414,30 +438,6 @@ impl<'a> World<'a> {
             .unwrap()
             .parse()
             .unwrap()
-    }
-
-    /// An attempt with a log, and a task.
-    async fn begin_work(&self) -> TaskId {
-        use crate::store::{of_job, start};
-        let store = &self.portal.services.store;
-        start(self.portal, self.job).await;
-        let task = tourmaline::store::NewTask {
-            id: TaskId::new(),
-            kind: "none",
-            title: "Something long".into(),
-            project: None,
-            user: self.administrator.account.id,
-            input: "{}".into(),
-            created_at: self.portal.now(),
-        };
-        let mut tx = store.begin().await.unwrap();
-        let (job, driver) = (of_job(self.job), StreamName::driver());
-        tx.open_log_stream(&job, 1, &driver, self.portal.now())
-            .await
-            .unwrap();
-        tx.insert_task(&task).await.unwrap();
-        tx.commit().await.unwrap();
-        task.id
     }
 
     fn user(&self, caller: Caller) -> Option<&User<'a>> {
@@ -469,6 +469,7 @@ impl<'a> World<'a> {
             ("{stream}", "driver".into()),
             ("{*path}", "code/main.py".into()),
             ("{task}", self.task.to_string()),
+            ("{projects_task}", self.projects_task.to_string()),
             ("{token}", self.token.to_string()),
             ("{session}", self.session.to_string()),
             (
@@ -546,6 +547,34 @@ impl<'a> World<'a> {
             _ => Outcome::Allowed,
         }
     }
+}
+
+/// An attempt with a log.
+async fn start_job(portal: &Portal, job: JobId) {
+    use crate::store::{of_job, start};
+    start(portal, job).await;
+    let mut tx = portal.services.store.begin().await.unwrap();
+    let driver = StreamName::driver();
+    tx.open_log_stream(&of_job(job), 1, &driver, portal.now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn begin_task(portal: &Portal, user: UserId, project: Option<ProjectId>) -> TaskId {
+    let task = tourmaline::store::NewTask {
+        id: TaskId::new(),
+        kind: "none",
+        title: "Something long".into(),
+        project,
+        user,
+        input: "{}".into(),
+        created_at: portal.now(),
+    };
+    let mut tx = portal.services.store.begin().await.unwrap();
+    tx.insert_task(&task).await.unwrap();
+    tx.commit().await.unwrap();
+    task.id
 }
 
 struct Wrong {

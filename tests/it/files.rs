@@ -1,5 +1,5 @@
 //! Files of a project: put, read in parts, listed, moved, deleted, packed.
-use crate::house::{Api, Home, Page, Portal, tick_tasks};
+use crate::house::{Api, Home, PASSWORD, Page, Portal, tick_tasks};
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
@@ -229,6 +229,10 @@ on_both! {
         let moved = files.post("moves", json!({"from": "data", "to": "new/data"})).await.expect(202);
         let task = moved.header("location").unwrap().trim_start_matches("/api/v1").to_owned();
         assert_eq!(files.api.get(&task).await.json()["state"], "waiting");
+        let ada = portal.visitor();
+        ada.sign_in("ada", PASSWORD).await.leads_to("/");
+        let page = ada.page(&files.path("")).await.expect(200);
+        assert_eq!(page.attributes("p.task a", "href"), std::slice::from_ref(&task), "the files' page says what goes on");
         tick_tasks(&portal).await;
         let ended = files.api.get(&task).await.json();
         assert_eq!(ended["state"], "done", "{ended}");
@@ -381,13 +385,13 @@ async fn a_plain_form_uploads_several_files_into_a_folder() {
     let project = portal.project(&api, "Genomes").await;
     let files = Files { api, project };
     let send = async |parts: &[(&str, &str)]| {
-        let mut body = String::new();
-        for (name, content) in parts {
-            body += &format!(
+        let part = |(name, content): &(&str, &str)| {
+            format!(
                 "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
                  Content-Type: application/octet-stream\r\n\r\n{content}\r\n"
-            );
-        }
+            )
+        };
+        let mut body = parts.iter().map(part).collect::<Vec<_>>().concat();
         body += "--edge--\r\n";
         let path = format!("/projects/{}/files?folder=data/", files.project);
         ada.request(Method::POST, &path)

@@ -18,9 +18,14 @@ on_both! {
         assert_eq!(home.select(".rows .phase"), ["Queued"]);
         assert!(!home.has("form[action='/example']"));
 
-        let _ = ada.post("/example", &[]).await.expect(303);
+        let opened = [("opened", &*first.value("opened"))];
+        let one = ada.post("/example", &opened).await.expect(303);
+        let again = ada.post("/example", &opened).await.expect(303);
+        assert_eq!(one.header("location"), again.header("location"), "twice is once");
         let mine = projects::list_mine(&portal.services, &ada.actor()).await.unwrap();
         assert_eq!(mine.len(), 1, "its project is made once");
+        let home = ada.page("/").await.expect(200);
+        assert!(home.has("header a[href='/tasks']"));
         jobs::cancel(&portal.services, &ada.actor(), open.job().id).await.unwrap();
         let home = ada.page("/").await.expect(200);
         assert_eq!(home.select("section:nth-child(2) .phase"), ["Cancelled"]);

@@ -69,10 +69,10 @@ const SMALL: [(&str, &str); 5] = [
 ];
 
 /// The portal's own work goes on until this is dropped.
-struct AtWork(tokio_util::sync::CancellationToken);
+pub struct AtWork(tokio_util::sync::CancellationToken);
 
 impl AtWork {
-    fn begin(portal: &Portal) -> Self {
+    pub fn begin(portal: &Portal) -> Self {
         let stop = portal.stop.child_token();
         background::start(&portal.services, &TaskTracker::new(), &stop);
         Self(stop)

@@ -147,7 +147,7 @@ async fn every_answer_keeps_the_browser_safe() {
 }
 
 fn is_safe(answer: &Page) {
-    let csp = "default-src 'self'; img-src 'self' data:; style-src 'self'; connect-src 'self'; frame-ancestors 'none'";
+    let csp = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     for (name, value) in [
         ("content-security-policy", csp),
         ("x-content-type-options", "nosniff"),

@@ -125,6 +125,36 @@ on_both! {
 }
 
 #[tokio::test]
+async fn a_form_that_is_sent_twice_makes_one_project() {
+    let portal = Portal::new().await;
+    let ada = portal.user("ada").await;
+    let opened = ada.page("/projects/new").await.expect(200).value("opened");
+    let form = |name| {
+        [
+            ("opened", &*opened),
+            ("/name", name),
+            ("/visibility", "private"),
+        ]
+    };
+    let first = ada.post("/projects", &form("Genomes")).await.expect(303);
+    let again = ada.post("/projects", &form("Genomes")).await.expect(303);
+    assert_eq!(first.header("location"), again.header("location"));
+    let other = ada.post("/projects", &form("Another")).await.expect(303);
+    assert_ne!(first.header("location"), other.header("location"));
+    let project = first
+        .header("location")
+        .unwrap()
+        .trim_end_matches("/files")
+        .to_owned();
+    let clone = format!("{project}/clone");
+    let opened = ada.page(&clone).await.expect(200).value("opened");
+    let form = [("opened", &*opened), ("/name", "Copy")];
+    let first = ada.post(&clone, &form).await.expect(303);
+    let again = ada.post(&clone, &form).await.expect(303);
+    assert_eq!(first.header("location"), again.header("location"));
+}
+
+#[tokio::test]
 async fn pages_say_what_is_wrong_and_keep_what_was_typed() {
     let portal = Portal::new().await;
     let ada = portal.user("ada").await;

@@ -1,5 +1,5 @@
 //! Signing in, sessions and their ends, and the first administrator's link.
-use crate::house::{DAY, HOUR, Home, MINUTE, PASSWORD, Portal};
+use crate::house::{Browser, DAY, HOUR, Home, MINUTE, PASSWORD, Page, Portal};
 use http::Method;
 use std::os::unix::fs::PermissionsExt as _;
 use tourmaline::{
@@ -130,30 +130,71 @@ on_both! {
     }
 }
 
+/// Guesses until it is refused, and says how many were let through.
+async fn guess<'a>(next: impl Fn(usize) -> (Browser<'a>, String)) -> (usize, Page) {
+    for n in 0..500 {
+        let (browser, name) = next(n);
+        let answer = browser.sign_in(&name, "guess").await;
+        if answer.status == 429 {
+            return (n, answer);
+        }
+        let _ = answer.expect(422);
+    }
+    panic!("nobody was slowed");
+}
+
 #[tokio::test]
 async fn guessing_is_slowed_per_account_and_per_address() {
     let portal = Portal::new().await;
     portal.user("ada").await;
     portal.user("bob").await;
-    let guesser = portal.visitor().at("192.0.2.66");
-    for _ in 0..10 {
-        let _ = guesser.sign_in("ada", "guess").await.expect(422);
-    }
-    let slowed = guesser.sign_in("ada", PASSWORD).await.expect(429);
+    let guesser = || portal.visitor().at("192.0.2.66");
+    // However the name is written, it is one account.
+    let names = ["ada", " ada", "ada\u{2003}", "\u{3000}ada ", "ada\t"];
+    let (through, slowed) = guess(|n| (guesser(), names[n % names.len()].to_owned())).await;
+    assert!((10..30).contains(&through), "{through}");
     let wait: u64 = slowed.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert!(slowed.problem().contains("Wait"), "{}", slowed.problem());
-    // Nobody else is held.
+    let (through, _) = guess(|n| (guesser(), format!("name{n}"))).await;
+    assert!(through >= 10, "{through}");
+    // Nobody else is held, and neither is ada elsewhere.
+    let elsewhere = portal.visitor().at("192.0.2.7");
+    elsewhere.sign_in("bob", PASSWORD).await.leads_to("/");
+    elsewhere.sign_in("ada", PASSWORD).await.leads_to("/");
+}
+
+#[tokio::test]
+async fn a_network_of_version_six_is_one_guesser() {
+    let portal = Portal::new().await;
+    portal.user("ada").await;
+    let next = |n: usize| portal.visitor().at(&format!("2001:db8:1:2::{n:x}"));
+    let (through, _) = guess(|n| (next(n), "ada".to_owned())).await;
+    assert!(through >= 10, "{through}");
+    let other = portal.visitor().at("2001:db8:1:3::1");
+    other.sign_in("ada", PASSWORD).await.leads_to("/");
+}
+
+#[tokio::test]
+async fn who_knows_the_password_is_never_slowed_nor_locked_out() {
+    let portal = Portal::new().await;
+    portal.user("ada").await;
+    let busy = portal.visitor();
+    for _ in 0..40 {
+        busy.sign_in("ada", PASSWORD).await.leads_to("/");
+    }
+    for n in 0..31 {
+        let guesser = portal.visitor().at(&format!("198.51.100.{n}"));
+        let _ = guesser.sign_in("ada", "guess").await.expect(422);
+    }
     portal
         .visitor()
-        .at("192.0.2.7")
-        .sign_in("bob", PASSWORD)
+        .sign_in("ada", PASSWORD)
         .await
         .leads_to("/");
-    for n in 0..19 {
-        let _ = guesser.sign_in(&format!("name{n}"), "guess").await;
-    }
-    let _ = guesser.sign_in("another", "guess").await.expect(429);
+    // From where nobody is signed in it takes a moment longer.
+    let away = portal.visitor().at("203.0.113.9");
+    away.sign_in("ada", PASSWORD).await.leads_to("/");
 }
 
 #[tokio::test]
@@ -166,6 +207,9 @@ async fn sign_in_leads_back_to_pages_of_this_portal_alone() {
         ("https://evil.example", "/"),
         ("/\\evil.example", "/"),
         ("/a\r\nSet-Cookie: b=c", "/"),
+        ("/\t/evil.example", "/"),
+        ("/\0", "/"),
+        ("/jobs\u{85}", "/"),
         ("", "/"),
     ] {
         let visitor = portal.visitor();
@@ -191,6 +235,17 @@ async fn behind_tls_the_cookie_is_bound_to_the_host() {
         Some("max-age=31536000")
     );
     assert!(visitor.is_signed_in().await);
+    let form = [("/display_name", "Ada L."), ("/theme", "dark")];
+    let saved = visitor.post("/account", &form).await;
+    let notice = saved.header("set-cookie").unwrap();
+    assert!(
+        notice.starts_with("__Host-tourmaline-notice=") && notice.ends_with("; Secure"),
+        "{notice}"
+    );
+    let page = visitor.page("/account").await.expect(200);
+    assert!(page.one("#notices").contains("saved"));
+    let again = visitor.page("/account").await.expect(200);
+    assert_eq!(again.one("#notices"), "", "said once");
 }
 
 #[tokio::test]
@@ -198,7 +253,7 @@ async fn an_unused_session_is_written_to_at_most_once_a_minute() {
     let portal = Portal::new().await;
     let ada = portal.user("ada").await;
     let seen = async || {
-        let all = accounts::list_sessions(&portal.services, &ada.actor()).await;
+        let all = accounts::list_sessions(&portal.services, &ada.actor(), None, 10).await;
         all.unwrap()[0].last_seen_at
     };
     let begun = seen().await;
@@ -221,6 +276,8 @@ async fn an_address_is_believed_from_a_trusted_proxy_alone() {
         ("192.0.2.10", "203.0.113.5", "203.0.113.5"),
         ("192.0.2.10", "203.0.113.9, 203.0.113.5", "203.0.113.5"),
         ("192.0.2.11", "203.0.113.5", "192.0.2.11"),
+        ("::ffff:192.0.2.10", "203.0.113.5", "203.0.113.5"),
+        ("192.0.2.10", "::ffff:203.0.113.5", "203.0.113.5"),
     ] {
         let visitor = portal.visitor().at(peer);
         let form = [("/name", "ada"), ("/password", PASSWORD)];

@@ -1,6 +1,10 @@
 //! A site administrator's look into other people's private projects.
 use super::super::{Error, Portal, Result, error::denied};
-use crate::domain::{access::Actor, user::Elevation};
+use crate::domain::{
+    access::Actor,
+    names::{ONE_LINE, is_one_line},
+    user::Elevation,
+};
 
 /// Lets a site administrator see other people's private projects for a time.
 pub async fn elevate(portal: &Portal, actor: &Actor, reason: &str) -> Result<()> {
@@ -12,6 +16,9 @@ pub async fn elevate(portal: &Portal, actor: &Actor, reason: &str) -> Result<()>
             "Say why, in 5 to 500 characters; it is kept in the audit log.",
             Some(reason),
         ));
+    }
+    if !is_one_line(reason) {
+        return Err(Error::field("/reason", ONE_LINE, Some(reason)));
     }
     let now = portal.clock.now();
     let until = now

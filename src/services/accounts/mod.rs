@@ -4,8 +4,10 @@ mod sessions;
 mod tokens;
 
 pub use elevation::{elevate, end_elevation};
-pub use sessions::{end_other_sessions, end_session, list_sessions, session_ends};
-pub use tokens::{TokenDraft, create_token, find_token, list_tokens, revoke_token};
+pub use sessions::{end_other_sessions, end_session, find_session, list_sessions, session_ends};
+pub use tokens::{
+    TokenDraft, create_token, find_token, list_tokens, may_create_token, revoke_token,
+};
 
 use super::{
     Error, Portal, Result,
@@ -103,6 +105,14 @@ pub async fn create_once(
     Ok(Made::New(find(portal, id).await?))
 }
 
+/// Whether such a user could be made now.
+pub async fn try_create(portal: &Portal, actor: &Actor, draft: &Draft) -> Result<()> {
+    let site = site::permit(actor)?;
+    let mut tx = portal.store.begin().await?;
+    // Not committed.
+    insert(portal, &mut tx, &site, UserId::new(), draft, "").await
+}
+
 /// Makes the first user of all, a site administrator; a conflict where there is one already.
 pub async fn create_first(
     portal: &Portal,
@@ -173,7 +183,7 @@ async fn insert(
     Ok(())
 }
 
-async fn find(portal: &Portal, id: UserId) -> Result<User> {
+pub async fn find(portal: &Portal, id: UserId) -> Result<User> {
     portal
         .store
         .find_user(id)
@@ -181,14 +191,14 @@ async fn find(portal: &Portal, id: UserId) -> Result<User> {
         .ok_or(Error::NotFound("user"))
 }
 
-/// Sets a new password and ends all of the user's other sessions.
+/// Sets a new password and ends all of the user's other sessions. The caller has shown the old one.
 pub async fn set_password(
     portal: &Portal,
     actor: &Actor,
     hash: &str,
     keep: Option<SessionId>,
 ) -> Result<()> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
+    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let mut tx = portal.store.begin().await?;
     tx.set_password(&own, hash, portal.clock.now()).await?;
     tx.delete_other_sessions(&own, keep).await?;

@@ -18,12 +18,28 @@ pub fn session_ends(portal: &Portal) -> (Timestamp, Timestamp) {
     (before(config.idle_seconds), before(config.absolute_seconds))
 }
 
-pub async fn list_sessions(portal: &Portal, actor: &Actor) -> Result<Vec<Session>> {
+/// The caller's living sessions that were begun before one, the newest first.
+pub async fn list_sessions(
+    portal: &Portal,
+    actor: &Actor,
+    before: Option<SessionId>,
+    limit: u32,
+) -> Result<Vec<Session>> {
     let (idle, born) = session_ends(portal);
     Ok(portal
         .store
-        .list_sessions(actor.user.id, idle, born)
+        .list_sessions(actor.user.id, idle, born, before, limit)
         .await?)
+}
+
+/// One of the caller's own living sessions.
+pub async fn find_session(portal: &Portal, actor: &Actor, id: SessionId) -> Result<Session> {
+    let (idle, born) = session_ends(portal);
+    portal
+        .store
+        .find_own_session(actor.user.id, id, idle, born)
+        .await?
+        .ok_or(Error::NotFound("session"))
 }
 
 pub async fn end_session(portal: &Portal, actor: &Actor, id: SessionId) -> Result<()> {
@@ -35,9 +51,14 @@ pub async fn end_session(portal: &Portal, actor: &Actor, id: SessionId) -> Resul
     Ok(tx.commit().await?)
 }
 
-pub async fn end_other_sessions(portal: &Portal, actor: &Actor, keep: SessionId) -> Result<()> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
+/// Ends all of the caller's sessions but the one to keep.
+pub async fn end_other_sessions(
+    portal: &Portal,
+    actor: &Actor,
+    keep: Option<SessionId>,
+) -> Result<()> {
+    let own = actor.own_account(Scope::Write).map_err(denied("account"))?;
     let mut tx = portal.store.begin().await?;
-    tx.delete_other_sessions(&own, Some(keep)).await?;
+    tx.delete_other_sessions(&own, keep).await?;
     Ok(tx.commit().await?)
 }

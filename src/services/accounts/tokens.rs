@@ -6,8 +6,8 @@ use super::super::{
 };
 use crate::{
     domain::{
-        access::Actor,
-        ids::TokenId,
+        access::{Actor, Permitted},
+        ids::{TokenId, UserId},
         user::{Scope, Token},
         violation::Violations,
     },
@@ -63,6 +63,11 @@ impl TokenDraft {
     }
 }
 
+/// Leave to make a token: what one may do with a token that only writes must not outlive it.
+pub fn may_create_token(actor: &Actor) -> Result<Permitted<UserId>> {
+    actor.own_account(Scope::Admin).map_err(denied("account"))
+}
+
 /// Keeps a new token's hash. The same key and body give the token that the first call made, if it was not revoked.
 pub async fn create_token(
     portal: &Portal,
@@ -71,7 +76,7 @@ pub async fn create_token(
     secret_hash: String,
     key: Option<&Key>,
 ) -> Result<Made<Token>> {
-    let own = actor.own_account(Scope::Admin).map_err(denied("account"))?;
+    let own = may_create_token(actor)?;
     let checked = draft.check(portal, actor)?;
     let now = portal.clock.now();
     let token = NewToken {
@@ -120,15 +125,25 @@ fn expiry(days: &str, now: Timestamp, wrong: &mut Violations) -> Option<Timestam
     }
 }
 
-pub async fn list_tokens(portal: &Portal, actor: &Actor) -> Result<Vec<Token>> {
-    Ok(portal.store.list_tokens(actor.user.id).await?)
+/// The caller's tokens made before one, the newest first.
+pub async fn list_tokens(
+    portal: &Portal,
+    actor: &Actor,
+    before: Option<TokenId>,
+    limit: u32,
+) -> Result<Vec<Token>> {
+    Ok(portal
+        .store
+        .list_tokens(actor.user.id, before, limit)
+        .await?)
 }
 
 /// One of the caller's own tokens.
 pub async fn find_token(portal: &Portal, actor: &Actor, id: TokenId) -> Result<Token> {
-    let mine = list_tokens(portal, actor).await?;
-    mine.into_iter()
-        .find(|token| token.id == id)
+    portal
+        .store
+        .find_own_token(actor.user.id, id)
+        .await?
         .ok_or(Error::NotFound("token"))
 }
 

@@ -3,7 +3,11 @@ mod preview;
 
 pub use preview::{Preview, preview};
 
-use super::{Error, Portal, Result, tasks::Work};
+use super::{
+    Error, Portal, Result,
+    idempotency::{self, Claim, Key, Made},
+    tasks::Work,
+};
 use crate::{
     domain::{
         access::{Action, Actor},
@@ -16,7 +20,7 @@ use crate::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, str::FromStr, time::Duration};
 
 /// Where jobs put what they write; nothing else is put there.
 pub const OUTPUTS: &str = "jobs";
@@ -90,6 +94,25 @@ impl From<Target> for String {
 pub enum Started {
     Done,
     Task(TaskId),
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Task(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Started {
+    type Err = <TaskId as FromStr>::Err;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "done" => Ok(Self::Done),
+            id => id.parse().map(Self::Task),
+        }
+    }
 }
 
 /// A path for people to put something at, or what is wrong with it.
@@ -306,8 +329,8 @@ pub async fn locate(
         .ok_or(Error::NotFound("file"))
 }
 
-/// An empty folder, which stays until it is deleted.
-pub async fn make_folder(
+/// Where a new folder would be, if it may be there.
+pub async fn may_make_folder(
     portal: &Portal,
     actor: &Actor,
     project: ProjectId,
@@ -318,9 +341,30 @@ pub async fn make_folder(
         .await?;
     let path = target("/path", path)?;
     must_be_free(portal, project, "/path", &path).await?;
+    Ok(path)
+}
+
+/// An empty folder, which stays until it is deleted.
+pub async fn make_folder(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    path: &str,
+    key: Option<&Key>,
+) -> Result<Made<FilePath>> {
+    portal
+        .open_project(actor, project, Action::EditFiles)
+        .await?;
+    if let Some(key) = key
+        && let Some(path) = key.find(portal, actor).await?
+    {
+        return Ok(Made::Again(path));
+    }
+    let path = may_make_folder(portal, actor, project, path).await?;
     let prefix = keys::files_prefix(project, Some(&path));
     portal.storage.make_folder(&prefix).await?;
-    Ok(path)
+    idempotency::note(key, portal, actor, path.as_str()).await?;
+    Ok(Made::New(path))
 }
 
 async fn must_be_free(
@@ -347,10 +391,16 @@ pub async fn move_to(
     project: ProjectId,
     from: &FilePath,
     to: &str,
+    key: Option<&Key>,
 ) -> Result<Started> {
     portal
         .open_project(actor, project, Action::EditFiles)
         .await?;
+    if let Some(key) = key
+        && let Some(started) = key.find(portal, actor).await?
+    {
+        return Ok(started);
+    }
     let from = standing(portal, project, from)
         .await?
         .ok_or(Error::NotFound("file"))?;
@@ -370,10 +420,12 @@ pub async fn move_to(
             keys::project_file(project, &to),
         );
         portal.storage.rename(&old, &new).await?;
+        idempotency::note(key, portal, actor, &Started::Done.to_string()).await?;
         return Ok(Started::Done);
     }
     let title = format!("Move {from} to {to}");
-    start(portal, actor, project, title, &Work::MoveFiles { from, to }).await
+    let work = Work::MoveFiles { from, to };
+    start(portal, actor, project, title, &work, key).await
 }
 
 /// Deletes files and folders; a single file at once, all else by a task.
@@ -401,6 +453,7 @@ pub async fn delete_all(
         project,
         title,
         &Work::DeleteFiles { targets },
+        None,
     )
     .await
 }
@@ -411,9 +464,15 @@ async fn start(
     project: ProjectId,
     title: String,
     work: &Work,
+    key: Option<&Key>,
 ) -> Result<Started> {
     let task = work.task(portal, actor, project, title)?;
-    let mut tx = portal.store.begin().await?;
+    let tx = portal.store.begin().await?;
+    let id = task.id.to_string();
+    let mut tx = match idempotency::claim(key, portal, tx, actor, &id).await? {
+        Claim::Free(tx) => tx,
+        Claim::Before(started) => return Ok(started),
+    };
     tx.insert_task(&task).await?;
     tx.commit().await?;
     Ok(Started::Task(task.id))

@@ -70,6 +70,8 @@ pub async fn submit(
             new: Some(Box::new(Place {
                 user_name: actor.user.name.clone(),
                 project_name: membership.project.name,
+                cancelled_by: None,
+                placed_on: None,
                 job: queued(job, project, number),
             })),
         }),

@@ -1,6 +1,6 @@
 //! The list of jobs, newest first. Its cost must be that of a page, however many jobs there are: each project and phase is
 //! asked by an index of its own, which ends in the order of the list, and the answers are merged.
-use super::{COLUMNS, Place, PlaceRow};
+use super::{COLUMNS, NAMED, NAMES, Place, PlaceRow};
 use crate::{
     domain::{
         ids::{ProjectId, UserId},
@@ -113,9 +113,8 @@ impl<'a> Query<'a> {
             }
         }
         let sql = format!(
-            "SELECT {COLUMNS}, u.name AS user_name, p.name AS project_name FROM ({}) AS found \
-             JOIN jobs j ON j.number = found.number JOIN users u ON u.id = j.user_id \
-             JOIN projects p ON p.id = j.project_id ORDER BY j.number DESC LIMIT {limit}",
+            "SELECT {COLUMNS}, {NAMES} FROM ({}) AS found \
+             JOIN jobs j ON j.number = found.number {NAMED} ORDER BY j.number DESC LIMIT {limit}",
             parts.join(" UNION ALL ")
         );
         (sql, self.binds)

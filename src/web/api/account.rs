@@ -1,23 +1,32 @@
-//! `/api/v1/user/…`: the caller's own tokens and sessions.
+//! `/api/v1/user/…`: the caller's own tokens, sessions, password and elevation.
 use super::{
-    List, idempotency,
+    List,
+    dry_run::{DRY_RUN, DryRun, fits},
+    idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
 };
 use crate::{
+    auth::passwords,
     domain::{
         ids::{SessionId, TokenId},
         user,
     },
-    services::{accounts, idempotency::Made},
+    services::{Error, accounts, idempotency::Made},
     web::{
         App, Right, Route,
         answer::Answer,
+        conditions,
         error::Result,
         extract::{Path, Query, Structured, Who},
+        headers::ClientAddress,
     },
 };
-use axum::{extract::State, response::Response};
+use axum::{
+    Extension,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -39,9 +48,17 @@ pub fn routes() -> Vec<Route> {
             Right::User,
             create_token,
             doc("Makes an API token; needs a token with the scope `admin`; others are made on the account page")
+                .query(DRY_RUN)
                 .structured::<NewToken>()
                 .json::<MadeToken>(201, "The token with its secret, which is never shown again")
                 .json::<MadeToken>(200, "It was made by this Idempotency-Key before"),
+        ),
+        Route::api(
+            Method::GET,
+            "/api/v1/user/tokens/{token}",
+            Right::User,
+            show_token,
+            doc("One of my tokens").json::<Token>(200, "The token, without its secret"),
         ),
         Route::api(
             Method::DELETE,
@@ -55,9 +72,41 @@ pub fn routes() -> Vec<Route> {
             "/api/v1/user/sessions",
             Right::User,
             list_sessions,
-            doc("Where I am signed in with a browser, latest use first")
+            doc("Where I am signed in with a browser, the newest first")
                 .query(PAGING)
                 .json::<List<Session>>(200, "A page of sessions"),
+        ),
+        Route::api(
+            Method::DELETE,
+            "/api/v1/user/sessions",
+            Right::User,
+            end_sessions,
+            doc("Signs out all my sessions; needs the scope `write`").empty(204, "They have ended"),
+        ),
+        Route::api(
+            Method::PUT,
+            "/api/v1/user/password",
+            Right::User,
+            set_password,
+            doc("Sets a new password and signs out all my sessions; needs the scope `write` and the old one")
+                .structured::<NewPassword>()
+                .empty(204, "It is set"),
+        ),
+        Route::api(
+            Method::PUT,
+            "/api/v1/user/elevation",
+            Right::SiteAdmin,
+            elevate,
+            doc("Lets me see other people's private projects for a time; `/user` says until when")
+                .structured::<Reason>()
+                .empty(204, "It is on, and on record"),
+        ),
+        Route::api(
+            Method::DELETE,
+            "/api/v1/user/elevation",
+            Right::SiteAdmin,
+            end_elevation,
+            doc("Ends that").empty(204, "It is off"),
         ),
         Route::api(
             Method::DELETE,
@@ -120,14 +169,18 @@ async fn list_tokens(
     Who(actor): Who,
     Query(paging): Query<Paging>,
 ) -> Result<Answer<List<Token>>> {
-    let all = accounts::list_tokens(&app.portal, &actor).await?;
-    let all: Vec<Token> = all.into_iter().map(Token::from).collect();
-    Ok(Answer(paging.cut(all, |token| token.id.clone())?))
+    let (limit, after) = (paging.limit()?, paging.after()?);
+    let found = accounts::list_tokens(&app.portal, &actor, after, limit + 1).await?;
+    let items = found.into_iter().map(Token::from).collect();
+    Ok(Answer(List::of_one_more(items, limit, |token: &Token| {
+        token.id.clone()
+    })))
 }
 
 async fn create_token(
     State(app): State<App>,
     Who(actor): Who,
+    Query(query): Query<DryRun>,
     headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
@@ -141,6 +194,10 @@ async fn create_token(
     };
     fields.also(&draft.problems(&app.portal, &actor));
     fields.finish()?;
+    if query.dry_run {
+        accounts::may_create_token(&actor)?;
+        return Ok(fits().into_response());
+    }
     let (made, secret) = app
         .auth
         .create_token_once(&app.portal, &actor, &draft, key.as_ref())
@@ -155,11 +212,24 @@ async fn create_token(
     Ok(idempotency::answer(&made, location, body))
 }
 
+async fn show_token(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(token): Path<TokenId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let token = accounts::find_token(&app.portal, &actor, token).await?;
+    Ok(conditions::tagged(&headers, Token::from(token))?)
+}
+
 async fn revoke_token(
     State(app): State<App>,
     Who(actor): Who,
     Path(token): Path<TokenId>,
+    headers: HeaderMap,
 ) -> Result<StatusCode> {
+    let read = Token::from(accounts::find_token(&app.portal, &actor, token).await?);
+    conditions::if_match(&headers, Some(&conditions::tag_of(&read)?))?;
     accounts::revoke_token(&app.portal, &actor, token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -192,9 +262,73 @@ async fn list_sessions(
     Who(actor): Who,
     Query(paging): Query<Paging>,
 ) -> Result<Answer<List<Session>>> {
-    let all = accounts::list_sessions(&app.portal, &actor).await?;
-    let all: Vec<Session> = all.into_iter().map(Session::from).collect();
-    Ok(Answer(paging.cut(all, |session| session.id.clone())?))
+    let (limit, after) = (paging.limit()?, paging.after()?);
+    let found = accounts::list_sessions(&app.portal, &actor, after, limit + 1).await?;
+    let items = found.into_iter().map(Session::from).collect();
+    Ok(Answer(List::of_one_more(
+        items,
+        limit,
+        |session: &Session| session.id.clone(),
+    )))
+}
+
+async fn end_sessions(State(app): State<App>, Who(actor): Who) -> Result<StatusCode> {
+    accounts::end_other_sessions(&app.portal, &actor, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is sent to set a password.
+#[derive(Serialize, utoipa::ToSchema)]
+struct NewPassword {
+    old: String,
+    /// At least 10 characters.
+    new: String,
+}
+
+async fn set_password(
+    State(app): State<App>,
+    Who(actor): Who,
+    Extension(address): Extension<ClientAddress>,
+    Structured(body): Structured,
+) -> Result<StatusCode> {
+    let mut fields = Fields::of(body);
+    let (old, new) = (fields.secret("old"), fields.secret("new"));
+    let user = &actor.user;
+    let confirmed = app.auth.confirm(&app.portal, user, "/old", old, &address.0);
+    match confirmed.await {
+        Ok(()) => {}
+        Err(Error::Invalid(wrong)) => fields.also(&wrong),
+        Err(other) => return Err(other.into()),
+    }
+    fields.also(&passwords::check_new("/new", &new, user.name.as_str()));
+    fields.finish()?;
+    let hash = app.auth.hash(&app.portal, new).await?;
+    accounts::set_password(&app.portal, &actor, &hash, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why somebody looks.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Reason {
+    /// 5 to 500 characters.
+    reason: String,
+}
+
+async fn elevate(
+    State(app): State<App>,
+    Who(actor): Who,
+    Structured(body): Structured,
+) -> Result<StatusCode> {
+    let mut fields = Fields::of(body);
+    let reason = fields.text("reason");
+    fields.finish()?;
+    accounts::elevate(&app.portal, &actor, &reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn end_elevation(State(app): State<App>, Who(actor): Who) -> Result<StatusCode> {
+    accounts::end_elevation(&app.portal, &actor).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn end_session(

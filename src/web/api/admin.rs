@@ -1,6 +1,8 @@
 //! `/api/v1/admin/…` for site administrators, and the queues for everybody.
 use super::{
-    List, idempotency,
+    List,
+    dry_run::{DRY_RUN, DryRun, fits},
+    idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
 };
@@ -17,7 +19,10 @@ use crate::{
         extract::{Path, Query, Structured, Who},
     },
 };
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, Method};
 use serde::Serialize;
 
@@ -45,6 +50,7 @@ pub fn routes() -> Vec<Route> {
             Right::SiteAdmin,
             create_user,
             doc("Adds a user with a local account")
+                .query(DRY_RUN)
                 .structured::<NewUser>()
                 .json::<User>(201, "The user")
                 .json::<User>(200, "It was made by this Idempotency-Key before"),
@@ -169,6 +175,7 @@ async fn list_users(
 async fn create_user(
     State(app): State<App>,
     Who(actor): Who,
+    Query(query): Query<DryRun>,
     headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
@@ -187,6 +194,10 @@ async fn create_user(
     let password = fields.secret("password");
     fields.also(&passwords::problems(&draft, &password));
     fields.finish()?;
+    if query.dry_run {
+        accounts::try_create(&app.portal, &actor, &draft).await?;
+        return Ok(fits().into_response());
+    }
     let made = app
         .auth
         .create_user(&app.portal, &actor, &draft, password, key.as_ref())

@@ -1,6 +1,8 @@
 //! A project's files as bytes and lists.
 use super::{
     List,
+    dry_run::{DRY_RUN, DryRun, fits},
+    idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
     tasks,
@@ -22,6 +24,7 @@ use crate::{
         answer::Answer,
         conditions, download,
         error::Result,
+        escape::escaped,
         extract::{Path, Query, Structured, Who},
     },
 };
@@ -31,7 +34,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 const LIST: &str = "/api/v1/projects/{project}/files";
@@ -104,8 +106,10 @@ pub fn routes() -> Vec<Route> {
             edit,
             make_folder,
             doc("Make a folder, which stays until it is deleted")
+                .query(DRY_RUN)
                 .structured::<NewFolder>()
-                .json::<File>(201, "New"),
+                .json::<File>(201, "New")
+                .json::<File>(200, "It was made by this Idempotency-Key before"),
         ),
         Route::api(
             Method::POST,
@@ -162,20 +166,9 @@ impl File {
     }
 }
 
-/// A path as it stands in an address.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
-
 /// The API's address of a file, from `/api/v1` on.
 pub fn address(project: ProjectId, path: &str) -> String {
-    format!(
-        "/api/v1/projects/{project}/files/{}",
-        utf8_percent_encode(path, SEGMENT)
-    )
+    format!("/api/v1/projects/{project}/files/{}", escaped(path))
 }
 
 #[derive(Deserialize, Default)]
@@ -320,19 +313,35 @@ async fn make_folder(
     State(app): State<App>,
     Who(actor): Who,
     Path(project): Path<ProjectId>,
+    Query(query): Query<DryRun>,
+    headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
+    let key = idempotency::key(
+        &headers,
+        &format!("POST /projects/{project}/folders"),
+        &body,
+    )?;
     let mut fields = Fields::of(body);
     let path = fields.text("path");
     fields.finish()?;
-    let path = files::make_folder(&app.portal, &actor, project, &path).await?;
+    if query.dry_run {
+        files::may_make_folder(&app.portal, &actor, project, &path).await?;
+        return Ok(fits().into_response());
+    }
+    let made = files::make_folder(&app.portal, &actor, project, &path, key.as_ref()).await?;
+    let path = made.clone().into_inner().to_string();
+    let location = format!(
+        "/api/v1/projects/{project}/files?prefix={}",
+        escaped(&format!("{path}/"))
+    );
     let file = File {
-        path: path.to_string(),
+        path,
         kind: "folder",
         size: 0,
         modified: None,
     };
-    Ok((StatusCode::CREATED, Answer(file)).into_response())
+    Ok(idempotency::answer(&made, location, Answer(file)))
 }
 
 /// What gets another path.
@@ -348,14 +357,16 @@ async fn move_to(
     State(app): State<App>,
     Who(actor): Who,
     Path(project): Path<ProjectId>,
+    headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
+    let key = idempotency::key(&headers, &format!("POST /projects/{project}/moves"), &body)?;
     let mut fields = Fields::of(body);
     let (from, to) = (fields.text("from"), fields.text("to"));
     fields.finish()?;
     let from = files::existing(from.trim_end_matches('/'))?;
     Ok(
-        match files::move_to(&app.portal, &actor, project, &from, &to).await? {
+        match files::move_to(&app.portal, &actor, project, &from, &to, key.as_ref()).await? {
             Started::Done => StatusCode::NO_CONTENT.into_response(),
             Started::Task(task) => goes_on(task),
         },
@@ -372,7 +383,7 @@ async fn zip_chosen(
     let targets = chosen
         .map(|(_, path)| Target::try_from(path).map_err(|_| Error::NotFound("file")))
         .collect::<Result<_, _>>()?;
+    let turn = app.limits.zip(actor.user.id)?;
     let bytes = zip::zip(&app.portal, &actor, project, None, targets).await?;
-    let headers = download::headers("files.zip", "application/zip");
-    Ok((headers, Body::from_stream(bytes)).into_response())
+    Ok(download::zip("files.zip", bytes, turn))
 }

@@ -29,6 +29,16 @@ impl Fields {
         }
     }
 
+    /// Of a merge patch: null takes a field away, so that a text becomes empty; what must be there says so.
+    pub fn of_patch(mut patch: Value) -> Self {
+        for (_, value) in patch.as_object_mut().into_iter().flatten() {
+            if value.is_null() {
+                *value = "".into();
+            }
+        }
+        Self::of(patch)
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         self.map.remove(name).filter(|value| !value.is_null())
@@ -156,26 +166,6 @@ impl Paging {
             .map(|text| text.parse().map_err(|_| not_a_cursor(text)))
             .transpose()
     }
-
-    /// One page of a list that is all at hand, its cursors made by `id`.
-    pub fn cut<T: utoipa::ToSchema>(
-        &self,
-        all: Vec<T>,
-        id: impl Fn(&T) -> String,
-    ) -> Result<List<T>, Error> {
-        let limit = self.limit()? as usize;
-        let from = match &self.after {
-            None => 0,
-            Some(after) => {
-                let at = all.iter().position(|item| id(item) == *after);
-                at.ok_or_else(|| not_a_cursor(after))? + 1
-            }
-        };
-        let more = all.len() > from + limit;
-        let items: Vec<T> = all.into_iter().skip(from).take(limit).collect();
-        let next = items.last().filter(|_| more).map(id);
-        Ok(List { items, next })
-    }
 }
 
 fn not_a_cursor(text: &str) -> Error {
@@ -200,6 +190,8 @@ impl<T: utoipa::ToSchema> List<T> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::domain::{ids::JobId, names::UserName};
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -223,23 +215,65 @@ mod tests {
         assert!(Fields::of(json!([])).finish().is_err());
     }
 
+    proptest! {
+        #[test]
+        fn a_page_is_asked_for_with_numbers_of_its_range(limit in "\\PC{0,8}", number in 0u32..400) {
+            let asked = |limit: String| Paging { limit: Some(limit), after: None }.limit();
+            if let Ok(limit) = asked(limit) {
+                prop_assert!((1..=200).contains(&limit));
+            }
+            prop_assert_eq!(asked(number.to_string()).is_ok(), (1..=200).contains(&number));
+        }
+
+        #[test]
+        fn a_cursor_is_read_whole_or_refused(text in any::<String>(), number: i64) {
+            let after = |text: String| Paging { limit: None, after: Some(text) };
+            prop_assert_eq!(after(number.to_string()).after::<i64>().unwrap(), Some(number));
+            if let Ok(Some(name)) = after(text.clone()).after::<UserName>() {
+                prop_assert_eq!(name.as_str(), text.as_str());
+            }
+            if let Ok(Some(id)) = after(text.clone()).after::<JobId>() {
+                prop_assert_eq!(after(id.to_string()).after::<JobId>().unwrap(), Some(id));
+            }
+        }
+
+        #[test]
+        fn pages_end_to_end_are_the_list(count in 0usize..50, limit in 1u32..20) {
+            let all: Vec<usize> = (0..count).collect();
+            let mut read = Vec::new();
+            let mut after: Option<usize> = None;
+            loop {
+                let from = after.map_or(0, |last| last + 1);
+                let rest = all[from..].iter().copied().take(limit as usize + 1).collect();
+                let page = List::of_one_more(rest, limit, ToString::to_string);
+                prop_assert!(page.items.len() <= limit as usize);
+                read.extend(page.items);
+                match page.next {
+                    None => break,
+                    Some(next) => after = Some(next.parse().unwrap()),
+                }
+            }
+            prop_assert_eq!(read, all);
+        }
+    }
+
     #[test]
     fn pages_go_on_where_the_last_ended() {
-        let page = |limit: &str, after: Option<&str>| {
-            Paging {
-                limit: Some(limit.into()),
-                after: after.map(Into::into),
-            }
-            .cut(vec![1, 2, 3], ToString::to_string)
+        let page = |after: u32| {
+            let rest = (after + 1..=5).take(3).collect();
+            List::of_one_more(rest, 2, ToString::to_string)
         };
-        let first = page("2", None).unwrap();
+        let ends = [page(0), page(2), page(4)].map(|page| (page.items, page.next));
+        let next = |number: &str| Some(number.to_owned());
         assert_eq!(
-            (first.items, first.next.as_deref()),
-            (vec![1, 2], Some("2"))
+            ends,
+            [
+                (vec![1, 2], next("2")),
+                (vec![3, 4], next("4")),
+                (vec![5], None)
+            ]
         );
-        let rest = page("2", Some("2")).unwrap();
-        assert_eq!((rest.items, rest.next), (vec![3], None));
-        assert!(page("2", Some("9")).is_err());
-        assert!(page("0", None).is_err() && page("201", None).is_err());
+        let full = List::of_one_more(vec![1, 2], 2, ToString::to_string);
+        assert_eq!(full.next, None);
     }
 }

@@ -1,11 +1,16 @@
 //! Events and logs of jobs, whole, in ranges, or as they come.
-use super::{List, openapi::doc};
+use super::{
+    List,
+    input::{PAGING, Paging},
+    openapi::doc,
+};
 use crate::{
     domain::{access::Action, ids::JobId, names::StreamName},
     services::{Error, OpenJob, jobs, logs},
     web::{
         App, Kind, Right, Route,
         answer::Answer,
+        conditions,
         error::Result,
         extract::{Path, Query, Who},
         stream::{self, Beside, Listener, Position},
@@ -28,7 +33,7 @@ pub fn routes() -> Vec<Route> {
             see,
             events,
             doc("What happened to a job; as text/event-stream it goes on")
-                .query(&[("after", "Only events after this id")])
+                .query(PAGING)
                 .json::<List<EventView>>(200, "Events"),
         )
         .kind(Kind::ApiStream),
@@ -97,6 +102,7 @@ async fn events(
     listener: Listener,
     Path(id): Path<JobId>,
     position: Position,
+    Query(paging): Query<Paging>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let open = jobs::find(&app.portal, &listener.actor, id).await?;
@@ -106,17 +112,13 @@ async fn events(
         .unwrap_or_default();
     let after = i64::try_from(position.after()).unwrap_or(i64::MAX);
     if accept.contains("text/event-stream") {
-        return Ok(stream::events(app, listener, id, after).into_response());
+        return Ok(stream::events(app, listener, id, after)?.into_response());
     }
-    let all = jobs::events(&app.portal, &open, after, 200).await?;
-    let next = (all.len() == 200)
-        .then(|| all.last().map(|e| e.id.to_string()))
-        .flatten();
-    Ok(Answer(List {
-        items: all.into_iter().map(EventView::from).collect(),
-        next,
-    })
-    .into_response())
+    let limit = paging.limit()?;
+    let found = jobs::events(&app.portal, &open, after, limit + 1).await?;
+    let items = found.into_iter().map(EventView::from).collect();
+    let page = List::of_one_more(items, limit, |event: &EventView| event.id.to_string());
+    Ok(Answer(page).into_response())
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -172,9 +174,8 @@ async fn show(
     let name = StreamName::parse(&name).map_err(|_| Error::NotFound("log"))?;
     let row = logs::find(&app.portal, &job, attempt, &name).await?;
     if query.follow {
-        return Ok(
-            stream::log(app, listener, row, position.after(), Beside::Nothing).into_response(),
-        );
+        let log = stream::log(app, listener, row, position.after(), Beside::Nothing)?;
+        return Ok(log.into_response());
     }
     let (status, range) = match query.tail {
         Some(lines @ 1..=10_000) => (
@@ -184,7 +185,10 @@ async fn show(
         Some(_) => {
             return Err(Error::field("/tail", "Give a whole number from 1 to 10000.", None).into());
         }
-        None => byte_range(&headers, row.size)?,
+        None => match conditions::range(&headers, row.sha256.as_deref().unwrap_or_default()) {
+            Some(range) => (StatusCode::PARTIAL_CONTENT, range.within(row.size)?),
+            None => (StatusCode::OK, 0..row.size),
+        },
     };
     let mut response = Response::builder()
         .status(status)
@@ -203,30 +207,6 @@ async fn show(
     Ok(response
         .body(Body::from_stream(body))
         .map_err(anyhow::Error::from)?)
-}
-
-/// One range of bytes, or all.
-fn byte_range(headers: &HeaderMap, size: u64) -> Result<(StatusCode, std::ops::Range<u64>)> {
-    let Some(text) = headers
-        .get(header::RANGE)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|t| t.strip_prefix("bytes="))
-    else {
-        return Ok((StatusCode::OK, 0..size));
-    };
-    let Some((from, to)) = text.split_once('-').filter(|_| !text.contains(',')) else {
-        return Ok((StatusCode::OK, 0..size));
-    };
-    let range = match (from.parse::<u64>(), to.parse::<u64>()) {
-        (Ok(from), Ok(to)) if from <= to => from..to.saturating_add(1).min(size),
-        (Ok(from), Err(_)) if to.is_empty() => from..size,
-        (Err(_), Ok(last)) if from.is_empty() => size.saturating_sub(last)..size,
-        _ => return Ok((StatusCode::OK, 0..size)),
-    };
-    if range.start >= range.end {
-        return Err(Error::Range { size }.into());
-    }
-    Ok((StatusCode::PARTIAL_CONTENT, range))
 }
 
 #[derive(Deserialize, Default)]
@@ -258,6 +238,7 @@ async fn search(
     Query(query): Query<SearchQuery>,
 ) -> Result<Response> {
     let job = open(&app, &actor, id).await?;
+    app.limits.search(actor.user.id)?;
     if query.q.is_empty() || query.q.len() > 500 {
         return Err(
             Error::field("/q", "Say what to find, in 1 to 500 bytes.", Some(&query.q)).into(),

@@ -1,8 +1,14 @@
 //! Jobs.
-use super::{List, idempotency, input::Paging, openapi::doc};
+use super::{
+    List,
+    dry_run::{DRY_RUN, DryRun},
+    idempotency,
+    input::Paging,
+    openapi::doc,
+};
 use crate::{
     domain::{
-        access::Action,
+        access::{Action, Actor},
         ids::{JobId, ProjectId},
         job::{Card, Job, JobSpec, Phase},
     },
@@ -16,6 +22,7 @@ use crate::{
     web::{
         App, Right, Route,
         answer::Answer,
+        conditions,
         error::{Result, WebError},
         extract::{Path, Query, Structured, Who},
         job_query::JobQuery,
@@ -70,7 +77,7 @@ fn routes_of_all() -> Vec<Route> {
             run,
             create,
             doc("Submit a job")
-                .query(&[("dry_run", "true validates all and keeps nothing")])
+                .query(DRY_RUN)
                 .structured::<JobSpec>()
                 .json::<JobView>(201, "Accepted")
                 .json::<JobView>(200, "Accepted earlier with this Idempotency-Key"),
@@ -113,6 +120,7 @@ fn routes_of_all() -> Vec<Route> {
             run,
             rerun,
             doc("Submit a job again, changed by a merge patch of its fields")
+                .query(DRY_RUN)
                 .structured::<JobSpec>()
                 .json::<JobView>(201, "Accepted"),
         ),
@@ -208,14 +216,21 @@ struct PlacedOn {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct CancelView {
+    /// A user's name.
     by: String,
     at: String,
 }
 
 impl JobView {
     /// `inner` says whether the caller may see environment values.
-    fn of(place: Place, inner: bool) -> Self {
-        let Place { job, user_name, .. } = place;
+    pub fn of(place: Place, inner: bool) -> Self {
+        let Place {
+            job,
+            user_name,
+            cancelled_by,
+            placed_on,
+            ..
+        } = place;
         let mut spec = job.spec.clone();
         if !inner {
             spec.env.clear();
@@ -233,10 +248,13 @@ impl JobView {
             ended_at: text(job.ended_at),
             attempts: job.attempts,
             cause: job.cause.map(|c| c.to_string()),
-            placed_on: None,
-            spark_app_id: None,
+            spark_app_id: placed_on.as_ref().and_then(|on| on.spark_app_id.clone()),
+            placed_on: placed_on.map(|on| PlacedOn {
+                cluster: on.cluster.to_string(),
+                namespace: on.namespace,
+            }),
             cancel_requested: job.cancel_requested.map(|c| CancelView {
-                by: c.by.to_string(),
+                by: cancelled_by.map_or_else(|| c.by.to_string(), |name| name.to_string()),
                 at: c.at.to_string(),
             }),
             reason: job.reason,
@@ -309,12 +327,6 @@ fn answer_list(page: jobs::Page, inner: bool) -> Response {
     .into_response()
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct DryRun {
-    dry_run: bool,
-}
-
 async fn create(
     State(app): State<App>,
     Who(actor): Who,
@@ -325,23 +337,24 @@ async fn create(
 ) -> Result<Response> {
     let draft = Draft::from_json(&body);
     if query.dry_run {
-        let preview = jobs::preview(&app.portal, &actor, project, &draft).await?;
-        let manifest = serde_json::to_value(&preview.populated.app).map_err(anyhow::Error::from)?;
-        let answer = serde_json::json!({
-            "cores": preview.asks.cores, "memory": preview.asks.memory, "cluster": preview.cluster_says, "manifest": manifest,
-        });
-        return Ok(Answer(answer).into_response());
+        return would_be(&app, &actor, project, &draft).await;
     }
     let key = idempotency::key(&headers, &format!("POST /projects/{project}/jobs"), &body)?;
     let accepted = jobs::submit(&app.portal, &actor, project, &draft, key.as_ref()).await?;
     answer_accepted(&app, &actor, accepted).await
 }
 
-async fn answer_accepted(
-    app: &App,
-    actor: &crate::domain::access::Actor,
-    accepted: jobs::Accepted,
-) -> Result<Response> {
+/// What a dry run of a job answers.
+async fn would_be(app: &App, actor: &Actor, project: ProjectId, draft: &Draft) -> Result<Response> {
+    let preview = jobs::preview(&app.portal, actor, project, draft).await?;
+    let manifest = serde_json::to_value(&preview.populated.app).map_err(anyhow::Error::from)?;
+    let answer = serde_json::json!({
+        "cores": preview.asks.cores, "memory": preview.asks.memory, "cluster": preview.cluster_says, "manifest": manifest,
+    });
+    Ok(Answer(answer).into_response())
+}
+
+async fn answer_accepted(app: &App, actor: &Actor, accepted: jobs::Accepted) -> Result<Response> {
     let (status, view) = match accepted.new {
         // Who may submit may see all of it, and nothing has happened to it yet.
         Some(place) => (StatusCode::CREATED, JobView::of(*place, true)),
@@ -356,27 +369,24 @@ async fn answer_accepted(
         .into_response())
 }
 
-async fn view(app: &App, actor: &crate::domain::access::Actor, id: JobId) -> Result<JobView> {
+async fn view(app: &App, actor: &Actor, id: JobId) -> Result<JobView> {
     let portal = &app.portal;
     let open = jobs::find(portal, actor, id).await?;
     let ahead = jobs::ahead(portal, &open).await?;
-    let latest = portal.store.find_attempt(id, open.job().attempts).await?;
     let inner = jobs::may_see_inner(portal, actor, &open).await?;
     let mut view = JobView::of(open.place, inner);
     view.queue_position = ahead;
-    if let Some(latest) = latest {
-        view.spark_app_id = latest.spark_app_id;
-        view.placed_on = Some(PlacedOn {
-            cluster: latest.cluster.to_string(),
-            namespace: latest.namespace,
-        });
-    }
     Ok(view)
 }
 
-async fn show(State(app): State<App>, Who(actor): Who, Path(id): Path<JobId>) -> Result<Response> {
+async fn show(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(id): Path<JobId>,
+    headers: HeaderMap,
+) -> Result<Response> {
     let view = view(&app, &actor, id).await?;
-    Ok(Answer(view).into_response())
+    Ok(conditions::tagged(&headers, view)?)
 }
 
 #[derive(Deserialize, Default)]
@@ -390,7 +400,10 @@ async fn delete(
     Who(actor): Who,
     Path(id): Path<JobId>,
     Query(query): Query<DeleteQuery>,
+    headers: HeaderMap,
 ) -> Result<StatusCode> {
+    let read = view(&app, &actor, id).await?;
+    conditions::if_match(&headers, Some(&conditions::tag_of(&read)?))?;
     let outputs = match query.outputs.as_str() {
         "" | "keep" => Outputs::Keep,
         "delete" => Outputs::Delete,
@@ -416,6 +429,7 @@ async fn rerun(
     State(app): State<App>,
     Who(actor): Who,
     Path(id): Path<JobId>,
+    Query(query): Query<DryRun>,
     headers: HeaderMap,
     Structured(patch): Structured,
 ) -> Result<Response> {
@@ -423,15 +437,12 @@ async fn rerun(
     let project = open.job().project;
     let mut body = serde_json::to_value(&open.job().spec).map_err(anyhow::Error::from)?;
     json_patch::merge(&mut body, &patch);
+    let draft = Draft::from_json(&body);
+    if query.dry_run {
+        return would_be(&app, &actor, project, &draft).await;
+    }
     let key = idempotency::key(&headers, &format!("POST /jobs/{id}/rerun"), &patch)?;
-    let accepted = jobs::submit(
-        &app.portal,
-        &actor,
-        project,
-        &Draft::from_json(&body),
-        key.as_ref(),
-    )
-    .await?;
+    let accepted = jobs::submit(&app.portal, &actor, project, &draft, key.as_ref()).await?;
     answer_accepted(&app, &actor, accepted).await
 }
 
@@ -533,19 +544,8 @@ async fn outputs(
         .filter(|entry| entry.kind == crate::storage::Kind::File)
         .map(|entry| {
             let path = format!("{folder}/{}", entry.name);
-            let encoded: Vec<String> = path
-                .split('/')
-                .map(|s| {
-                    percent_encoding::utf8_percent_encode(s, percent_encoding::NON_ALPHANUMERIC)
-                        .to_string()
-                })
-                .collect();
             OutputView {
-                url: format!(
-                    "/api/v1/projects/{}/files/{}",
-                    job.project,
-                    encoded.join("/")
-                ),
+                url: super::files::address(job.project, &path),
                 path,
                 size: entry.size,
                 modified: text(entry.modified),

@@ -1,7 +1,9 @@
 //! JSON under `/api/v1`: the same services as the pages, described by OpenAPI.
 mod account;
 mod admin;
+mod dry_run;
 pub mod files;
+mod home;
 pub mod idempotency;
 pub mod input;
 mod job_logs;
@@ -20,6 +22,7 @@ use utoipa::{
 
 pub fn routes() -> Vec<Route> {
     let mut all = site::routes();
+    all.extend(home::routes());
     all.extend(account::routes());
     all.extend(admin::routes());
     all.extend(jobs::routes());

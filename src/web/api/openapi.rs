@@ -54,13 +54,6 @@ impl Doc {
         self
     }
 
-    /// Takes this as JSON.
-    #[must_use]
-    pub fn body<T: ToSchema>(mut self) -> Self {
-        self.body = Some((vec!["application/json"], self.named::<T>()));
-        self
-    }
-
     /// Takes this as JSON or YAML.
     #[must_use]
     pub fn structured<T: ToSchema>(mut self) -> Self {

@@ -1,16 +1,19 @@
 //! Projects and their members.
 use super::{
-    List, idempotency,
+    List,
+    dry_run::{DRY_RUN, DryRun, fits},
+    idempotency,
     input::{Fields, PAGING, Paging},
     openapi::doc,
 };
 use crate::{
     domain::{
-        access::Action,
+        access::{Action, Actor},
         ids::ProjectId,
+        names::UserName,
         project::{self, Role},
     },
-    services::{Error, projects},
+    services::{Error, idempotency::Made, projects},
     store::Membership,
     web::{
         App, Right, Route,
@@ -51,6 +54,7 @@ pub fn routes() -> Vec<Route> {
             Right::User,
             create,
             doc("Make a project; honours Idempotency-Key")
+                .query(DRY_RUN)
                 .structured::<NewProject>()
                 .json::<Project>(201, "The new project")
                 .json::<Project>(200, "It was made by this Idempotency-Key before"),
@@ -80,11 +84,26 @@ pub fn routes() -> Vec<Route> {
                 .empty(202, "A task deletes it; Location is the task"),
         ),
         Route::api(
+            Method::POST,
+            "/api/v1/projects/{project}/clone",
+            see,
+            clone,
+            doc(
+                "Make a project with the settings and members of this one; honours Idempotency-Key",
+            )
+            .query(DRY_RUN)
+            .structured::<NewName>()
+            .json::<Project>(201, "The new project")
+            .json::<Project>(200, "It was made by this Idempotency-Key before"),
+        ),
+        Route::api(
             Method::GET,
             MEMBERS,
             see,
             members,
-            doc("Who is in a project").json::<List<Member>>(200, "Members"),
+            doc("Who is in a project, by name")
+                .query(PAGING)
+                .json::<List<Member>>(200, "Members"),
         ),
         Route::api(
             Method::GET,
@@ -114,7 +133,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct Project {
+pub struct Project {
     id: String,
     name: String,
     description: String,
@@ -151,6 +170,14 @@ struct NewProject {
     description: Option<String>,
     /// `private` (default) or `public`.
     visibility: Option<String>,
+}
+
+/// What a clone is called.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "the description's; fields are read one by one")]
+struct NewName {
+    /// 1 to 100 characters.
+    name: String,
 }
 
 /// What may change; absent fields stay.
@@ -208,6 +235,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     Who(actor): Who,
+    Query(query): Query<DryRun>,
     headers: HeaderMap,
     Structured(body): Structured,
 ) -> Result<Response> {
@@ -220,11 +248,41 @@ async fn create(
     };
     fields.also(&draft.problems());
     fields.finish()?;
+    if query.dry_run {
+        projects::may_create(&actor)?;
+        return Ok(fits().into_response());
+    }
     let made = projects::create(&app.portal, &actor, &draft, key.as_ref()).await?;
+    answer_made(&app, &actor, made).await
+}
+
+async fn answer_made(app: &App, actor: &Actor, made: Made<ProjectId>) -> Result<Response> {
     let id = made.into_inner();
-    let (membership, _) = app.portal.open_project(&actor, id, Action::See).await?;
+    let (membership, _) = app.portal.open_project(actor, id, Action::See).await?;
     let body = Answer(Project::from(&membership));
     Ok(idempotency::answer(&made, format!("{ALL}/{id}"), body))
+}
+
+async fn clone(
+    State(app): State<App>,
+    Who(actor): Who,
+    Path(from): Path<ProjectId>,
+    Query(query): Query<DryRun>,
+    headers: HeaderMap,
+    Structured(body): Structured,
+) -> Result<Response> {
+    let key = idempotency::key(&headers, &format!("POST /projects/{from}/clone"), &body)?;
+    let mut fields = Fields::of(body);
+    let name = fields.text("name");
+    let draft = projects::draft_like(&app.portal, &actor, from, &name).await?;
+    fields.also(&draft.problems());
+    fields.finish()?;
+    if query.dry_run {
+        projects::may_create(&actor)?;
+        return Ok(fits().into_response());
+    }
+    let made = projects::clone(&app.portal, &actor, from, &name, key.as_ref()).await?;
+    answer_made(&app, &actor, made).await
 }
 
 async fn show(
@@ -251,18 +309,12 @@ async fn update(
     Who(actor): Who,
     Path(id): Path<ProjectId>,
     headers: HeaderMap,
-    Structured(mut patch): Structured,
+    Structured(patch): Structured,
 ) -> Result<Response> {
     let (membership, _) = app.portal.open_project(&actor, id, Action::Manage).await?;
     let project = &membership.project;
     conditions::if_match(&headers, Some(&project.version.to_string()))?;
-    // Null takes a field away: a description becomes empty, what must be there says so.
-    for value in patch.as_object_mut().into_iter().flatten() {
-        if value.1.is_null() {
-            *value.1 = "".into();
-        }
-    }
-    let mut fields = Fields::of(patch);
+    let mut fields = Fields::of_patch(patch);
     let draft = projects::Draft {
         name: fields
             .text_if("name")
@@ -301,29 +353,51 @@ async fn members(
     State(app): State<App>,
     Who(actor): Who,
     Path(id): Path<ProjectId>,
+    Query(paging): Query<Paging>,
 ) -> Result<Answer<List<Member>>> {
-    let members = projects::list_members(&app.portal, &actor, id).await?;
-    Ok(Answer(List {
-        items: members.into_iter().map(Member::from).collect(),
-        next: None,
-    }))
+    let (limit, after) = (paging.limit()?, paging.after::<UserName>()?);
+    let found = projects::list_members(&app.portal, &actor, id, after.as_ref(), limit + 1).await?;
+    let items = found.into_iter().map(Member::from).collect();
+    Ok(Answer(List::of_one_more(
+        items,
+        limit,
+        |member: &Member| member.name.clone(),
+    )))
 }
 
 async fn member(
     State(app): State<App>,
     Who(actor): Who,
     Path((id, user)): Path<(ProjectId, String)>,
-) -> Result<Answer<Member>> {
+    headers: HeaderMap,
+) -> Result<Response> {
     let member = projects::find_member(&app.portal, &actor, id, &user).await?;
-    Ok(Answer(member.into()))
+    Ok(conditions::tagged(&headers, Member::from(member))?)
+}
+
+/// Refuses a change of what the caller has not read (`If-Match`).
+async fn unchanged(
+    app: &App,
+    actor: &Actor,
+    id: ProjectId,
+    user: &str,
+    headers: &HeaderMap,
+) -> Result<()> {
+    let tag = match projects::find_member(&app.portal, actor, id, user).await {
+        Ok(member) => Some(conditions::tag_of(&Member::from(member))?),
+        Err(Error::NotFound(_)) => None,
+        Err(other) => return Err(other.into()),
+    };
+    Ok(conditions::if_match(headers, tag.as_deref())?)
 }
 
 async fn put_member(
     State(app): State<App>,
     Who(actor): Who,
     Path((id, user)): Path<(ProjectId, String)>,
+    headers: HeaderMap,
     Structured(body): Structured,
-) -> Result<Answer<Member>> {
+) -> Result<Response> {
     let mut fields = Fields::of(body);
     let role = fields.text_if("role");
     fields.finish()?;
@@ -334,17 +408,22 @@ async fn put_member(
             None,
         )
     })?;
+    app.portal.open_project(&actor, id, Action::Manage).await?;
+    unchanged(&app, &actor, id, &user, &headers).await?;
     projects::put_member(&app.portal, &actor, id, &user, &role).await?;
     let member = projects::find_member(&app.portal, &actor, id, &user).await?;
-    Ok(Answer(member.into()))
+    // What was asked is no condition on what came of it.
+    Ok(conditions::tagged(&HeaderMap::new(), Member::from(member))?)
 }
 
 async fn delete_member(
     State(app): State<App>,
     Who(actor): Who,
     Path((id, user)): Path<(ProjectId, String)>,
+    headers: HeaderMap,
 ) -> Result<StatusCode> {
     let member = projects::find_member(&app.portal, &actor, id, &user).await?;
+    unchanged(&app, &actor, id, &user, &headers).await?;
     projects::delete_member(&app.portal, &actor, id, member.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,6 +11,7 @@ use crate::{
     web::{
         App, Right, Route,
         answer::Answer,
+        conditions,
         error::Result,
         extract::{Path, Query, Who},
     },
@@ -19,7 +20,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde::Serialize;
 
 const ALL: &str = "/api/v1/tasks";
@@ -114,9 +115,10 @@ async fn show(
     State(app): State<App>,
     Who(actor): Who,
     Path(id): Path<TaskId>,
-) -> Result<Answer<Task>> {
+    headers: HeaderMap,
+) -> Result<Response> {
     let task = tasks::find(&app.portal, &actor, id).await?;
-    Ok(Answer(task.into()))
+    Ok(conditions::tagged(&headers, Task::from(task))?)
 }
 
 async fn cancel(

@@ -2,13 +2,13 @@
 use super::job_line::JobLine;
 use crate::{
     domain::project::Role,
-    services::{example, home},
+    services::{example, home, idempotency::Key},
     store::Membership,
     web::{
         App, Right, Route,
         error::Result,
-        extract::Who,
-        view::{View, redirect_with_notice},
+        extract::{Form, Who},
+        view::{View, opened, redirect_with_notice},
     },
 };
 use askama::Template;
@@ -16,6 +16,7 @@ use axum::{
     extract::State,
     response::{Html, Response},
 };
+use serde::Deserialize;
 
 /// Projects shown; the list of projects has the rest.
 const PROJECTS: usize = 12;
@@ -32,6 +33,8 @@ pub fn routes() -> Vec<Route> {
 struct ShowPage {
     view: View,
     is_new: bool,
+    /// So that sending the example's form twice is once.
+    opened: String,
     live: Vec<JobLine>,
     recent: Vec<JobLine>,
     projects: Vec<Membership>,
@@ -56,6 +59,7 @@ async fn show(State(app): State<App>, view: View, Who(actor): Who) -> Result<Htm
     let page = ShowPage {
         view,
         is_new,
+        opened: opened(),
         live: home.live.into_iter().map(JobLine::from).collect(),
         recent: home.recent.into_iter().map(JobLine::from).collect(),
         projects: home.projects,
@@ -64,8 +68,23 @@ async fn show(State(app): State<App>, view: View, Who(actor): Who) -> Result<Htm
     Ok(Html(page.render()?))
 }
 
-async fn run_example(State(app): State<App>, Who(actor): Who) -> Result<Response> {
-    let job = example::run(&app.portal, &actor).await?;
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ExampleForm {
+    opened: String,
+}
+
+async fn run_example(
+    State(app): State<App>,
+    Who(actor): Who,
+    Form(form): Form<ExampleForm>,
+) -> Result<Response> {
+    let key = match form.opened.as_str() {
+        "" => None,
+        opened => Some(Key::of_form("POST /example of a page", opened, b"")?),
+    };
+    let made = example::run(&app.portal, &actor, key.as_ref()).await?;
+    let job = made.into_inner();
     Ok(redirect_with_notice(
         &format!("/jobs/{job}"),
         "This is the example, in a project of its own. Watch how it goes; its program and its text are among the project's files.",

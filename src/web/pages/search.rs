@@ -1,18 +1,26 @@
 //! One field that looks everywhere.
-use super::{files::escaped, job_line::JobLine};
+use super::job_line::JobLine;
 use crate::{
     domain::names::Title,
-    services::search::{self, Found, FoundFile},
+    services::{
+        Error,
+        search::{self, Found, FoundFile},
+    },
     storage::Kind,
     web::{
         App, Right, Route,
         error::Result,
+        escape::escaped,
         extract::{Query, Who},
         view::View,
     },
 };
 use askama::Template;
-use axum::{extract::State, response::Html};
+use axum::{
+    extract::State,
+    response::{Html, IntoResponse, Response},
+};
+use http::StatusCode;
 use serde::Deserialize;
 
 pub fn routes() -> Vec<Route> {
@@ -24,6 +32,8 @@ pub fn routes() -> Vec<Route> {
 struct ShowPage {
     view: View,
     text: String,
+    /// Why it was not looked for.
+    trouble: String,
     found: Found,
     jobs: Vec<JobLine>,
 }
@@ -74,15 +84,26 @@ async fn show(
     view: View,
     Who(actor): Who,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>> {
+) -> Result<Response> {
     let text: String = wanted.q.trim().chars().take(200).collect();
-    let mut found = search::search(&app.portal, &actor, &text).await?;
+    app.limits.search(actor.user.id)?;
+    let (mut found, trouble) = match search::search(&app.portal, &actor, &text).await {
+        Ok(found) => (found, String::new()),
+        Err(Error::Invalid(wrong)) => (Found::default(), wrong.on("/q").join(" ")),
+        Err(other) => return Err(other.into()),
+    };
+    let status = if trouble.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let jobs = std::mem::take(&mut found.jobs);
     let page = ShowPage {
         view,
         text,
+        trouble,
         found,
         jobs: jobs.into_iter().map(JobLine::from).collect(),
     };
-    Ok(Html(page.render()?))
+    Ok((status, Html(page.render()?)).into_response())
 }

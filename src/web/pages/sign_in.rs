@@ -56,10 +56,11 @@ struct Next {
     next: String,
 }
 
-/// A path of this portal, or the start page: a link must not lead elsewhere.
+/// A path of this portal, or the start page: a link must not lead elsewhere. Browsers drop tabs and ends of lines, and
+/// take a backslash for a slash.
 fn here(next: &str) -> &str {
-    let inside =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+    let odd = |c: char| c == '\\' || c.is_control();
+    let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(odd);
     if inside { next } else { "/" }
 }
 
@@ -138,11 +139,8 @@ async fn signed_in(
         .auth
         .begin_session(&app.portal, user, agent, &address.0, old)
         .await?;
-    let cookie = session_cookie(
-        app,
-        secret.expose_secret(),
-        app.portal.config.sign_in.absolute_seconds,
-    );
+    let lasts = app.portal.config.sign_in.absolute_seconds;
+    let cookie = app.set_cookie(&app.cookie, secret.expose_secret(), lasts);
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to(to),
@@ -150,21 +148,9 @@ async fn signed_in(
         .into_response())
 }
 
-fn session_cookie(app: &App, value: &str, seconds: u64) -> String {
-    let secure = if app.portal.config.server.is_https() {
-        "; Secure"
-    } else {
-        ""
-    };
-    format!(
-        "{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}",
-        app.cookie
-    )
-}
-
 async fn delete(State(app): State<App>, Browser(signed_in): Browser) -> Result<Response> {
     accounts::end_session(&app.portal, &signed_in.actor, signed_in.session.id).await?;
-    let gone = session_cookie(&app, "", 0);
+    let gone = app.set_cookie(&app.cookie, "", 0);
     Ok((
         AppendHeaders([(header::SET_COOKIE, gone)]),
         Redirect::to("/login"),

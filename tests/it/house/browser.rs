@@ -55,7 +55,7 @@ impl<'a> Browser<'a> {
         let cookies = self.cookies.lock().unwrap();
         let found = cookies
             .iter()
-            .find(|(name, _)| name.starts_with("tourmaline-test") || *name == "__Host-tourmaline");
+            .find(|(name, _)| *name == "tourmaline-test" || *name == "__Host-tourmaline");
         found.map(|(name, value)| (name.clone(), value.clone()))
     }
 

@@ -125,16 +125,23 @@ on_both! {
         assert!(!tx.delete_session(&own(ada), second).await.unwrap());
         assert!(!tx.delete_session(&own(UserId::new()), first).await.unwrap(), "another's");
         tx.commit().await.unwrap();
-        let listed = store.list_sessions(ada, before, before).await.unwrap();
+        let listed = store.list_sessions(ada, before, before, None, 10).await.unwrap();
         // The first is the one that `user` began.
         assert_eq!(listed.len(), 3);
-        assert_eq!((listed[0].id, listed[0].last_seen_at), (first, now + HOUR));
+        assert_eq!((listed[0].id, listed[1].id, listed[1].last_seen_at), (third, first, now + HOUR));
         assert_eq!((&*listed[0].agent, &*listed[0].address), ("Firefox", "192.0.2.1"));
+        let older = store.list_sessions(ada, before, before, Some(third), 1).await.unwrap();
+        assert_eq!(older.iter().map(|s| s.id).collect::<Vec<_>>(), [first]);
+        assert_eq!(store.list_session_addresses(ada, before, before).await.unwrap(), ["192.0.2.1"]);
+        assert!(store.list_session_addresses(ada, now + HOUR, before).await.unwrap().is_empty());
+        let mine = store.find_own_session(ada, first, before, before).await.unwrap();
+        assert_eq!(mine.map(|s| s.id), Some(first));
+        assert!(store.find_own_session(UserId::new(), first, before, before).await.unwrap().is_none());
 
         let mut tx = store.begin().await.unwrap();
         tx.delete_other_sessions(&own(ada), Some(third)).await.unwrap();
         tx.commit().await.unwrap();
-        let left = store.list_sessions(ada, before, before).await.unwrap();
+        let left = store.list_sessions(ada, before, before, None, 10).await.unwrap();
         assert_eq!(left.iter().map(|s| s.id).collect::<Vec<_>>(), [third]);
         let mut tx = store.begin().await.unwrap();
         assert_eq!(tx.delete_ended_sessions(before, before).await.unwrap(), 0);
@@ -165,13 +172,21 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         tx.touch_token(&own(ada), token.id, now + HOUR).await.unwrap();
         tx.commit().await.unwrap();
-        let listed = store.list_tokens(ada).await.unwrap();
+        let listed = store.list_tokens(ada, None, 10).await.unwrap();
         assert_eq!(listed[0].last_used_at, Some(now + HOUR));
+        let mine = store.find_own_token(ada, token.id).await.unwrap();
+        assert_eq!(mine.map(|t| t.id), Some(token.id));
+        assert!(store.find_own_token(UserId::new(), token.id).await.unwrap().is_none());
+        assert!(store.list_tokens(ada, Some(token.id), 10).await.unwrap().is_empty());
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(tx.delete_expired_tokens(now + DAY).await.unwrap(), 0);
+        assert_eq!(tx.delete_expired_tokens(now + 2 * DAY).await.unwrap(), 1);
+        drop(tx);
         let mut tx = store.begin().await.unwrap();
         assert!(!tx.delete_token(&own(UserId::new()), token.id).await.unwrap());
         assert!(tx.delete_token(&own(ada), token.id).await.unwrap());
         tx.commit().await.unwrap();
-        assert!(store.list_tokens(ada).await.unwrap().is_empty());
+        assert!(store.list_tokens(ada, None, 10).await.unwrap().is_empty());
     }
 
     async fn the_audit_log_is_read_backwards(portal: Portal) {

@@ -35,7 +35,7 @@ on_both! {
         tx.put_member(&permit, bob.account.id, Role::Editor, portal.now()).await.unwrap();
         assert_eq!(tx.count_administrators(&permit).await.unwrap(), 1);
         tx.commit().await.unwrap();
-        let members = store.list_members(genomes).await.unwrap();
+        let members = store.list_members(genomes, "", 10).await.unwrap();
         let members: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.role)).collect();
         assert_eq!(members, [("ada", Role::Administrator), ("bob", Role::Editor)]);
         let mut tx = store.begin().await.unwrap();
@@ -138,7 +138,37 @@ on_both! {
         );
         let left: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
         assert!(matches!(&left[..], [ServiceError::Conflict(_)]), "{left:?}");
-        assert_eq!(portal.services.store.list_members(id).await.unwrap().len(), 1);
+        assert_eq!(portal.services.store.count_members(id).await.unwrap(), 1);
+    }
+
+    async fn many_members_come_at_once(portal: Portal) {
+        let ada = portal.user("ada").await;
+        let id = insert_project(&portal, &ada, "Genomes").await;
+        let names: Vec<String> = (0..8).map(|n| format!("user{n}")).collect();
+        for name in &names {
+            portal.user(name).await;
+        }
+        let actor = ada.actor();
+        let put = names.iter().map(|name| projects::put_member(&portal.services, &actor, id, name, "editor"));
+        for put in futures::future::join_all(put).await {
+            put.unwrap();
+        }
+        assert_eq!(portal.services.store.count_members(id).await.unwrap(), 9);
+    }
+
+    async fn members_are_copied_to_a_clone(portal: Portal) {
+        let (ada, bob) = (portal.user("ada").await, portal.user("bob").await);
+        let store = &portal.services.store;
+        let (from, to) = (insert_project(&portal, &ada, "Genomes").await, insert_project(&portal, &bob, "Copy").await);
+        let mut tx = store.begin().await.unwrap();
+        tx.put_member(&of_project(from), bob.account.id, Role::Observer, portal.now()).await.unwrap();
+        tx.copy_members(&of_project(to), from, portal.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let role = async |user| store.find_member(to, user).await.unwrap().map(|m| m.role);
+        assert_eq!(role(ada.account.id).await, Some(Role::Administrator));
+        assert_eq!(role(bob.account.id).await, Some(Role::Administrator), "its maker stays as they are");
+        let after = store.list_members(to, "ada", 10).await.unwrap();
+        assert_eq!(after.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["bob"]);
     }
 
     async fn queues_and_who_waits_in_them(portal: Portal) {

@@ -1,11 +1,11 @@
 //! Where one is signed in, and signing out there.
 use crate::{
     domain::{ids::SessionId, user::Session},
-    services::{Error, accounts},
+    services::accounts,
     web::{
         App, Right, Route,
         error::Result,
-        extract::{Browser, Path},
+        extract::{Browser, Path, Query},
         view::{View, redirect_with_notice},
     },
 };
@@ -14,6 +14,7 @@ use axum::{
     extract::State,
     response::{Html, Response},
 };
+use serde::Deserialize;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -30,6 +31,8 @@ pub fn routes() -> Vec<Route> {
 struct ListPage {
     view: View,
     rows: Vec<Session>,
+    first: &'static str,
+    next: String,
     here: SessionId,
     idle_seconds: u64,
     absolute_seconds: u64,
@@ -43,6 +46,15 @@ impl ListPage {
     fn absolute(&self) -> String {
         span(self.absolute_seconds)
     }
+}
+
+/// Rows of one page.
+const PAGE: u32 = 50;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct After {
+    after: Option<SessionId>,
 }
 
 #[derive(Template)]
@@ -122,10 +134,19 @@ async fn list(
     State(app): State<App>,
     view: View,
     Browser(signed_in): Browser,
+    Query(After { after }): Query<After>,
 ) -> Result<Html<String>> {
+    let mut rows = accounts::list_sessions(&app.portal, &signed_in.actor, after, PAGE + 1).await?;
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    let last = rows.last().filter(|_| more);
     let page = ListPage {
         view,
-        rows: accounts::list_sessions(&app.portal, &signed_in.actor).await?,
+        first: after.map_or("", |_| "/account/sessions"),
+        next: last.map_or_else(String::new, |session| {
+            format!("/account/sessions?after={}", session.id)
+        }),
+        rows,
         here: signed_in.session.id,
         idle_seconds: app.portal.config.sign_in.idle_seconds,
         absolute_seconds: app.portal.config.sign_in.absolute_seconds,
@@ -139,11 +160,7 @@ async fn ask(
     Browser(signed_in): Browser,
     Path(id): Path<SessionId>,
 ) -> Result<Html<String>> {
-    let mine = accounts::list_sessions(&app.portal, &signed_in.actor).await?;
-    let session = mine
-        .into_iter()
-        .find(|session| session.id == id)
-        .ok_or(Error::NotFound("session"))?;
+    let session = accounts::find_session(&app.portal, &signed_in.actor, id).await?;
     let page = EndPage {
         view,
         session: Some(session),
@@ -172,7 +189,7 @@ async fn ask_others(view: View) -> Result<Html<String>> {
 }
 
 async fn end_others(State(app): State<App>, Browser(signed_in): Browser) -> Result<Response> {
-    let keep = signed_in.session.id;
+    let keep = Some(signed_in.session.id);
     accounts::end_other_sessions(&app.portal, &signed_in.actor, keep).await?;
     Ok(redirect_with_notice(
         "/account/sessions",

@@ -1,11 +1,11 @@
 //! API tokens: listed, made and shown once, revoked.
 use crate::{
-    domain::{ids::TokenId, user::Token, violation::Violations},
+    domain::{access::Actor, ids::TokenId, user::Token, violation::Violations},
     services::{Error, accounts},
     web::{
         App, Right, Route,
         error::Result,
-        extract::{Form, Path, Who},
+        extract::{Form, Path, Query, Who},
         view::{View, redirect_with_notice},
     },
 };
@@ -32,8 +32,19 @@ pub fn routes() -> Vec<Route> {
 struct ListPage {
     view: View,
     rows: Vec<Token>,
+    first: &'static str,
+    next: String,
     form: TokenForm,
     errors: Violations,
+}
+
+/// Rows of one page.
+const PAGE: u32 = 50;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct After {
+    after: Option<TokenId>,
 }
 
 #[derive(Template)]
@@ -120,13 +131,30 @@ impl ListPage {
     }
 }
 
-async fn list(State(app): State<App>, view: View, Who(actor): Who) -> Result<Html<String>> {
-    let page = ListPage {
+async fn page(app: &App, view: View, actor: &Actor, after: Option<TokenId>) -> Result<ListPage> {
+    let mut rows = accounts::list_tokens(&app.portal, actor, after, PAGE + 1).await?;
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    let last = rows.last().filter(|_| more);
+    Ok(ListPage {
         view,
-        rows: accounts::list_tokens(&app.portal, &actor).await?,
+        first: after.map_or("", |_| "/account/tokens"),
+        next: last.map_or_else(String::new, |token| {
+            format!("/account/tokens?after={}", token.id)
+        }),
+        rows,
         form: TokenForm::default(),
         errors: Violations::default(),
-    };
+    })
+}
+
+async fn list(
+    State(app): State<App>,
+    view: View,
+    Who(actor): Who,
+    Query(query): Query<After>,
+) -> Result<Html<String>> {
+    let page = page(&app, view, &actor, query.after).await?;
     Ok(Html(page.render()?))
 }
 
@@ -156,10 +184,9 @@ async fn create(
         }
         Err(Error::Invalid(errors)) => {
             let page = ListPage {
-                view,
-                rows: accounts::list_tokens(&app.portal, &actor).await?,
                 form,
                 errors,
+                ..page(&app, view, &actor, None).await?
             };
             Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response())
         }

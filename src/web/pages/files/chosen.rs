@@ -17,7 +17,6 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    body::Body,
     extract::State,
     response::{Html, IntoResponse, Redirect, Response},
 };
@@ -139,7 +138,8 @@ async fn zip_chosen(
         (_, Some(folder)) => folder.file_name(),
         _ => frame.name(),
     };
-    let headers = download::headers(&format!("{name}.zip"), "application/zip");
+    let name = format!("{name}.zip");
+    let turn = app.limits.zip(actor.user.id)?;
     let bytes = zip::zip(&app.portal, &actor, id, chosen.folder, chosen.targets).await?;
-    Ok((headers, Body::from_stream(bytes)).into_response())
+    Ok(download::zip(&name, bytes, turn))
 }

@@ -1,15 +1,18 @@
 //! What lies in a folder.
-use super::{Addresses as _, SEE, escaped, folder_of, is_output, way};
+use super::{Addresses as _, SEE, folder_of, is_output, way};
 use crate::{
     domain::{ids::ProjectId, names::FilePath, quantity::human_bytes},
     services::{
         Error,
         files::{self, Depth, Target},
+        tasks,
     },
     storage::Kind as EntryKind,
+    store::Task,
     web::{
         App, Route,
         error::Result,
+        escape::escaped,
         extract::{FORM_LIMIT, Path, Query, Who},
         pages::project_frame::{ProjectFrame, Tab},
         view::View,
@@ -33,6 +36,8 @@ struct ListPage {
     frame: ProjectFrame,
     folder: Option<FilePath>,
     rows: Vec<Row>,
+    /// What goes on with the project's files.
+    tasks: Vec<Task>,
     /// Folders above this one.
     above: Vec<(String, String)>,
     limit: u64,
@@ -188,6 +193,7 @@ async fn list(
     let page = ListPage {
         view,
         rows,
+        tasks: tasks::list_live(&app.portal, &actor, id).await?,
         above,
         limit: app.portal.config.server.upload_limit,
         first: after.map_or_else(String::new, |_| here.clone()),

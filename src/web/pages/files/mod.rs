@@ -19,10 +19,10 @@ use crate::{
     web::{
         App, Right, Route,
         error::Result,
+        escape::escaped,
         pages::project_frame::{ProjectFrame, Tab},
     },
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const SEE: Right = Right::Project(Action::See);
 const EDIT: Right = Right::Project(Action::EditFiles);
@@ -35,19 +35,6 @@ pub fn routes() -> Vec<Route> {
     all.extend(chosen::routes());
     all.extend(upload::routes());
     all
-}
-
-/// What stands unescaped in an address: names stay readable.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
-
-/// A path in an address.
-pub(in crate::web::pages) fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 /// The addresses of a project's files.

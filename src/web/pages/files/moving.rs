@@ -92,7 +92,7 @@ async fn move_to(
 ) -> Result<Response> {
     let frame = edit_frame(&app, &actor, id).await?;
     let from = located(&app, &actor, id, &form.path).await?;
-    match files::move_to(&app.portal, &actor, id, from.path(), &form.to).await {
+    match files::move_to(&app.portal, &actor, id, from.path(), &form.to, None).await {
         Ok(Started::Done) => {
             let to = FilePath::parse(&form.to).ok();
             let folder = to.as_ref().and_then(FilePath::parent);

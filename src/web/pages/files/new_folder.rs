@@ -88,11 +88,14 @@ async fn create_folder(
         Some(folder) => format!("{folder}/{}", form.name),
         None => form.name.clone(),
     };
-    match files::make_folder(&app.portal, &actor, id, &path).await {
-        Ok(path) => Ok(redirect_with_notice(
-            &frame.folder_url(Some(&path)),
-            &format!("The folder {} is made.", path.file_name()),
-        )),
+    match files::make_folder(&app.portal, &actor, id, &path, None).await {
+        Ok(made) => {
+            let path = made.into_inner();
+            Ok(redirect_with_notice(
+                &frame.folder_url(Some(&path)),
+                &format!("The folder {} is made.", path.file_name()),
+            ))
+        }
         Err(Error::Invalid(errors)) => {
             let page = NewFolderPage {
                 view,

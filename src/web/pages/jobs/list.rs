@@ -11,12 +11,10 @@ use crate::{
     web::{
         App, Kind, Right, Route,
         error::Result,
+        escape::escaped,
         extract::{Path, Query, Who},
         job_query::JobQuery,
-        pages::{
-            files::escaped,
-            project_frame::{ProjectFrame, Tab},
-        },
+        pages::project_frame::{ProjectFrame, Tab},
         stream::{self, Listener},
         view::View,
     },
@@ -32,7 +30,7 @@ use serde::Deserialize;
 const PER_PAGE: u32 = 50;
 const SEE: Right = Right::Project(Action::See);
 /// Members and queues that a filter suggests.
-const SUGGESTED: usize = 100;
+const SUGGESTED: u32 = 100;
 
 pub fn routes() -> Vec<Route> {
     let stream = |path, right| (Method::GET, path, Kind::Stream, right);
@@ -193,7 +191,7 @@ const NONE: jobs::Page = jobs::Page {
 async fn queues(app: &App) -> Result<Vec<String>, Error> {
     let all = app.portal.store.list_queues().await?;
     let names = all.iter().map(|queue| queue.name.to_string());
-    Ok(names.take(SUGGESTED).collect())
+    Ok(names.take(SUGGESTED as usize).collect())
 }
 
 async fn list(
@@ -212,7 +210,7 @@ async fn list(
         Err(error) => Err(error),
     };
     let (rows, next, errors) = found(page, &view)?;
-    let members = portal.store.list_members(id).await?;
+    let members = portal.store.list_members(id, "", SUGGESTED).await?;
     let list = JobList {
         base: frame.at("/jobs"),
         query,
@@ -221,7 +219,6 @@ async fn list(
         queues: queues(&app).await?,
         people: members
             .iter()
-            .take(SUGGESTED)
             .map(|member| member.name.to_string())
             .collect(),
         new_url: frame.runs_jobs().then(|| frame.at("/jobs/new")),

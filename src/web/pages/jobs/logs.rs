@@ -13,8 +13,8 @@ use crate::{
     web::{
         App, Kind, Right, Route, download,
         error::Result,
+        escape::escaped,
         extract::{Path, Query, Who},
-        pages::files::escaped,
         stream::{self, Beside, Listener, Position},
         view::View,
     },
@@ -304,6 +304,7 @@ async fn show(
             }
         };
     } else if !page.q.is_empty() {
+        app.limits.search(actor.user.id)?;
         let found = logs::search(portal, &row, &page.q, page.regex, wanted.search_from, HITS);
         page.search = Some(match found.await {
             Ok(found) => Search {
@@ -384,7 +385,7 @@ async fn follow(
 ) -> Result<Response> {
     let (row, _) = which.find(&app, &listener.actor, id).await?;
     let beside = Beside::Changes(which.seen);
-    Ok(stream::log(app, listener, row, position.after(), beside).into_response())
+    Ok(stream::log(app, listener, row, position.after(), beside)?.into_response())
 }
 
 async fn send(

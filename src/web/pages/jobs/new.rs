@@ -15,7 +15,7 @@ use crate::{
         Error, Portal,
         files::{self, Depth, OUTPUTS},
         idempotency::Key,
-        jobs,
+        jobs, site,
     },
     storage::{Entry, Kind as EntryKind},
     store::QueueState,
@@ -25,7 +25,7 @@ use crate::{
         error::Result,
         extract::{Form, Path, Query, Who},
         pages::project_frame::{ProjectFrame, Tab},
-        view::View,
+        view::{View, opened},
     },
 };
 use askama::Template;
@@ -125,7 +125,7 @@ async fn new(
     };
     let sent = Sent {
         draft,
-        opened: uuid::Uuid::new_v4().simple().to_string(),
+        opened: opened(),
         from: wanted.from,
         body: Vec::new(),
     };
@@ -328,12 +328,8 @@ async fn queues(portal: &Portal) -> Result<Vec<Choice>, Error> {
 
 fn clusters(portal: &Portal) -> Vec<Choice> {
     let mut all = vec![(String::new(), "Any that fits".to_owned())];
-    all.extend(
-        portal
-            .clusters
-            .iter()
-            .map(|cluster| (cluster.name().to_string(), cluster.name().to_string())),
-    );
+    let names = site::cluster_names(portal).map(ToString::to_string);
+    all.extend(names.map(|name| (name.clone(), name)));
     all
 }
 

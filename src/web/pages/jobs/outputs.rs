@@ -10,8 +10,8 @@ use crate::{
     web::{
         App, Right, Route,
         error::Result,
+        escape::escaped,
         extract::{Path, Query, Who},
-        pages::files::escaped,
         view::View,
     },
 };

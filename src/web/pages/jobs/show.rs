@@ -11,8 +11,8 @@ use crate::{
     web::{
         App, Kind, Right, Route,
         error::Result,
+        escape::escaped,
         extract::{Path, Query, Who},
-        pages::files::escaped,
         stream::{self, Listener, Position},
         view::{View, duration},
     },
@@ -201,5 +201,5 @@ async fn follow(
     jobs::find(&app.portal, &listener.actor, id).await?;
     let after = i64::try_from(position.after())
         .map_err(|_| Error::field("/after", "Give the id of an event.", None))?;
-    Ok(stream::events(app, listener, id, after).into_response())
+    Ok(stream::events(app, listener, id, after)?.into_response())
 }

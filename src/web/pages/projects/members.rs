@@ -3,6 +3,7 @@ use crate::{
     domain::{
         access::{Action, Actor},
         ids::{ProjectId, UserId},
+        names::UserName,
         project::{Member, Role, Visibility},
         violation::Violations,
     },
@@ -10,7 +11,7 @@ use crate::{
     web::{
         App, Right, Route,
         error::Result,
-        extract::{Form, Path, Who},
+        extract::{Form, Path, Query, Who},
         pages::project_frame::{ProjectFrame, Tab},
         view::{View, redirect_with_notice},
     },
@@ -47,6 +48,8 @@ struct ListPage {
     view: View,
     frame: ProjectFrame,
     rows: Vec<Member>,
+    first: String,
+    next: String,
     me: UserId,
     form: MemberForm,
     errors: Violations,
@@ -114,6 +117,15 @@ impl DeletePage {
     }
 }
 
+/// Rows of one page.
+const PAGE: u32 = 100;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct After {
+    after: Option<UserName>,
+}
+
 #[derive(Deserialize)]
 struct MemberForm {
     #[serde(rename = "/user", default)]
@@ -127,16 +139,27 @@ async fn page(
     view: View,
     actor: &Actor,
     id: ProjectId,
-    form: MemberForm,
-    errors: Violations,
+    after: Option<UserName>,
 ) -> Result<ListPage> {
+    let frame = ProjectFrame::open(&app.portal, actor, id, Tab::Members).await?;
+    let mut rows = projects::list_members(&app.portal, actor, id, after.as_ref(), PAGE + 1).await?;
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    let last = rows.last().filter(|_| more);
     Ok(ListPage {
         view,
-        frame: ProjectFrame::open(&app.portal, actor, id, Tab::Members).await?,
-        rows: projects::list_members(&app.portal, actor, id).await?,
+        first: after.map_or_else(String::new, |_| frame.at("/members")),
+        next: last.map_or_else(String::new, |member| {
+            frame.at(&format!("/members?after={}", member.name))
+        }),
+        frame,
+        rows,
         me: actor.user.id,
-        form,
-        errors,
+        form: MemberForm {
+            user: String::new(),
+            role: "editor".into(),
+        },
+        errors: Violations::default(),
     })
 }
 
@@ -145,12 +168,9 @@ async fn list(
     view: View,
     Who(actor): Who,
     Path(id): Path<ProjectId>,
+    Query(query): Query<After>,
 ) -> Result<Html<String>> {
-    let form = MemberForm {
-        user: String::new(),
-        role: "editor".into(),
-    };
-    let page = page(&app, view, &actor, id, form, Violations::default()).await?;
+    let page = page(&app, view, &actor, id, query.after).await?;
     Ok(Html(page.render()?))
 }
 
@@ -167,7 +187,11 @@ async fn put(
             &format!("{} is {} now.", form.user.trim(), form.role),
         )),
         Err(Error::Invalid(errors)) => {
-            let page = page(&app, view, &actor, id, form, errors).await?;
+            let page = ListPage {
+                form,
+                errors,
+                ..page(&app, view, &actor, id, None).await?
+            };
             Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response())
         }
         Err(other) => Err(other.into()),

@@ -1,13 +1,13 @@
 //! A new project: empty, or with the settings and members of another.
 use crate::{
     domain::{access::Action, ids::ProjectId, violation::Violations},
-    services::{Error, projects},
+    services::{Error, idempotency::Key, projects},
     web::{
         App, Right, Route,
         error::Result,
         extract::{Form, Path, Who},
         pages::project_frame::{ProjectFrame, Tab},
-        view::{View, redirect_with_notice},
+        view::{View, opened, redirect_with_notice},
     },
 };
 use askama::Template;
@@ -38,6 +38,9 @@ pub fn routes() -> Vec<Route> {
 /// What can be typed about a project.
 #[derive(Deserialize, Default)]
 pub(super) struct ProjectForm {
+    /// What the form was opened with, so that sending it twice is once.
+    #[serde(default)]
+    pub opened: String,
     #[serde(rename = "/name", default)]
     pub name: String,
     #[serde(rename = "/description", default)]
@@ -47,6 +50,16 @@ pub(super) struct ProjectForm {
 }
 
 impl ProjectForm {
+    /// Sent twice it is once; a form that was opened without a key is none.
+    fn key(&self, route: &str) -> Result<Option<Key>, Error> {
+        if self.opened.is_empty() {
+            return Ok(None);
+        }
+        let typed = [&self.name, &self.description, &self.visibility];
+        let body = serde_json::to_vec(&typed).map_err(anyhow::Error::from)?;
+        Key::of_form(route, &self.opened, &body).map(Some)
+    }
+
     pub fn draft(&self) -> projects::Draft {
         projects::Draft {
             name: self.name.clone(),
@@ -85,12 +98,14 @@ impl NewPage {
 struct ClonePage {
     view: View,
     frame: ProjectFrame,
+    opened: String,
     name: String,
     errors: Violations,
 }
 
 async fn new(view: View) -> Result<Html<String>> {
     let form = ProjectForm {
+        opened: opened(),
         visibility: "private".into(),
         ..ProjectForm::default()
     };
@@ -108,7 +123,8 @@ async fn create(
     Who(actor): Who,
     Form(form): Form<ProjectForm>,
 ) -> Result<Response> {
-    match projects::create(&app.portal, &actor, &form.draft(), None).await {
+    let key = form.key("POST /projects of a page")?;
+    match projects::create(&app.portal, &actor, &form.draft(), key.as_ref()).await {
         Ok(made) => Ok(redirect_with_notice(
             &format!("/projects/{}/files", made.into_inner()),
             "The project is made. Upload what your first job needs, then submit it.",
@@ -130,6 +146,7 @@ async fn new_clone(
     let frame = ProjectFrame::open(&app.portal, &actor, id, Tab::Settings).await?;
     let page = ClonePage {
         view,
+        opened: opened(),
         name: format!("{} (copy)", frame.name()),
         frame,
         errors: Violations::default(),
@@ -144,15 +161,17 @@ async fn clone(
     Path(id): Path<ProjectId>,
     Form(form): Form<ProjectForm>,
 ) -> Result<Response> {
-    match projects::clone(&app.portal, &actor, id, &form.name).await {
+    let key = form.key(&format!("POST /projects/{id}/clone of a page"))?;
+    match projects::clone(&app.portal, &actor, id, &form.name, key.as_ref()).await {
         Ok(made) => Ok(redirect_with_notice(
-            &format!("/projects/{made}/files"),
+            &format!("/projects/{}/files", made.into_inner()),
             "The project is made, with the same settings and members.",
         )),
         Err(Error::Invalid(errors)) => {
             let page = ClonePage {
                 view,
                 frame: ProjectFrame::open(&app.portal, &actor, id, Tab::Settings).await?,
+                opened: form.opened,
                 name: form.name,
                 errors,
             };

@@ -68,6 +68,7 @@ async fn edit(
     let frame = frame(&app, &actor, id).await?;
     let project = frame.project();
     let form = ProjectForm {
+        opened: String::new(),
         name: project.name.to_string(),
         description: project.description.clone(),
         visibility: project.visibility.to_string(),
