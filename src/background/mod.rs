@@ -1,9 +1,9 @@
 //! Work that goes on by itself. A tick takes no input: it compares what is with what should be, and acts, so that a
 //! restart, a missed wake and the usual case share one path. One replica works at a time per piece of work, by a lease.
-mod dispatcher;
+pub mod dispatcher;
 mod janitor;
 mod log_archiver;
-mod monitor;
+pub mod monitor;
 pub mod tasks;
 
 use crate::{
@@ -31,7 +31,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Starts all of it.
 pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(run(
-        dispatcher::Dispatcher(portal.clone()),
+        dispatcher::Dispatcher::new(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));

@@ -7,7 +7,7 @@ use crate::{
         job::{Attempt, AttemptPhase, Exit},
         names::StreamName,
     },
-    services::{self, Portal, attempts},
+    services::{self, Portal, attempts, jobs},
     store::{Lease, Place},
 };
 use std::time::Duration;
@@ -109,8 +109,8 @@ async fn create(
     place: &Place,
     attempt: &Attempt,
 ) -> services::Result<()> {
-    let object = attempts::object(portal, &place.job, attempt, place.user_name.as_str())?;
-    match cluster.create(&object).await {
+    let object = jobs::placed(portal, place, attempt).await?;
+    match cluster.create(&object.app).await {
         Ok(()) => attempts::seen(portal, lease, attempt, None).await,
         Err(cluster::Error::Refused(why)) => {
             if let Err(error) = cluster.stop(&attempt.object).await {

@@ -337,6 +337,8 @@ pub struct Job {
     pub card: Option<Card>,
     pub cancel_requested: Option<CancelRequest>,
     pub rules_version: String,
+    /// Which copy of its code its attempts run; absent before the first, and where it was made before copies had numbers.
+    pub code_copy: Option<i64>,
     /// The id of its latest event.
     pub last_event: i64,
 }

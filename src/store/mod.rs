@@ -19,12 +19,12 @@ mod tasks;
 mod tokens;
 mod users;
 
-pub use attempts::{AttemptCursor, Load, NewAttempt};
+pub use attempts::{Load, NewAttempt};
 pub use audit::AuditEntry;
 pub use changes::Changes;
 pub use connect::Target;
 pub use idempotency::Answered;
-pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn};
+pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn, Turn};
 pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;

@@ -25,3 +25,4 @@ mod secrets;
 mod sign_in;
 mod store;
 mod tokens;
+mod way;

@@ -44,7 +44,7 @@ fn new_project(portal: &Portal, name: &str) -> Project {
     }
 }
 
-async fn insert_project(portal: &Portal, maker: &User<'_>, name: &str) -> ProjectId {
+pub async fn insert_project(portal: &Portal, maker: &User<'_>, name: &str) -> ProjectId {
     let project = new_project(portal, name);
     let mut tx = portal.services.store.begin().await.unwrap();
     tx.insert_project(&project, &own(maker.account.id))
@@ -69,7 +69,12 @@ fn new_job(portal: &Portal, user: &User<'_>, spec: JobSpec) -> NewJob {
     }
 }
 
-async fn insert_job(portal: &Portal, user: &User<'_>, project: ProjectId, spec: JobSpec) -> JobId {
+pub async fn insert_job(
+    portal: &Portal,
+    user: &User<'_>,
+    project: ProjectId,
+    spec: JobSpec,
+) -> JobId {
     let job = new_job(portal, user, spec);
     let mut tx = portal.services.store.begin().await.unwrap();
     tx.insert_job(&of_project(project), &job, user.account.name.as_str())
@@ -79,7 +84,7 @@ async fn insert_job(portal: &Portal, user: &User<'_>, project: ProjectId, spec: 
     job.id
 }
 
-async fn find(store: &Store, job: JobId) -> Job {
+pub async fn find(store: &Store, job: JobId) -> Job {
     store.find_job(job).await.unwrap().unwrap().job
 }
 
@@ -106,6 +111,7 @@ pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
         cluster: ClusterName::parse("local").unwrap(),
         namespace: "local".into(),
         resources: waiting.spec.resources(),
+        manifest: "{}".into(),
     };
     move_job(portal, job, Phase::Queued, Phase::Starting).await;
     let mut tx = portal.services.store.begin().await.unwrap();

@@ -110,6 +110,7 @@ fn queued(job: NewJob, project: ProjectId, number: i64) -> Job {
         cause: None,
         card: None,
         cancel_requested: None,
+        code_copy: None,
         last_event: 1,
     }
 }

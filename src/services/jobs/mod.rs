@@ -7,8 +7,8 @@ mod preview;
 pub use accept::{Accepted, submit};
 pub use acceptor::Acceptor;
 pub use placing::{Candidates, candidates, placement};
-pub(super) use preview::image;
-pub use preview::{Preview, manifest, populated, preview};
+pub use preview::{Preview, manifest, placed, preview};
+pub(super) use preview::{place_for, populated};
 
 use super::{Error, OpenJob, Portal, Result};
 use crate::{

@@ -11,12 +11,13 @@ use crate::{
     },
     services::{Portal, Result},
 };
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Every cluster's health and load at one moment; a placement adds to the load.
 pub struct Candidates {
     seen: Vec<Seen>,
-    waited_for: HashMap<ClusterName, bool>,
+    /// Where a job of the queue that is looked at waits for room.
+    waited_for: HashSet<ClusterName>,
 }
 
 struct Seen {
@@ -36,7 +37,7 @@ pub async fn candidates(portal: &Portal) -> Result<Candidates> {
     }
     Ok(Candidates {
         seen,
-        waited_for: HashMap::new(),
+        waited_for: HashSet::new(),
     })
 }
 
@@ -52,29 +53,46 @@ impl Candidates {
                 capacity: seen.cluster.capacity(),
                 load: seen.load,
                 asks: seen.cluster.asks(spec),
-                waited_for: self.waited_for.contains_key(seen.cluster.name()),
+                waited_for: self.waited_for.contains(seen.cluster.name()),
                 weight: 1,
             })
             .collect();
         choose(&all, spec.cluster.as_ref(), &spec.spark_version, dice)
     }
 
-    /// What a job takes on a cluster, which is now taken.
-    pub fn take(&mut self, cluster: &ClusterName, spec: &JobSpec) -> Resources {
-        for seen in &mut self.seen {
-            if seen.cluster.name() == cluster {
-                let asks = seen.cluster.asks(spec);
-                seen.load.cores += asks.cores;
-                seen.load.memory = seen.load.memory.saturating_add(asks.memory);
-                return asks;
-            }
-        }
-        Resources::default()
+    /// What a job takes on a cluster.
+    pub fn asks(&self, cluster: &ClusterName, spec: &JobSpec) -> Resources {
+        self.seen
+            .iter()
+            .find(|seen| seen.cluster.name() == cluster)
+            .map_or_else(Resources::default, |seen| seen.cluster.asks(spec))
     }
 
-    /// Jobs further back must not take the room that one waits for there.
+    /// A job was placed there.
+    pub fn take(&mut self, cluster: &ClusterName, asks: Resources) {
+        for seen in &mut self.seen {
+            if seen.cluster.name() == cluster {
+                seen.load.cores += asks.cores;
+                seen.load.memory = seen.load.memory.saturating_add(asks.memory);
+            }
+        }
+    }
+
+    /// Another queue is looked at: what one waits for keeps no other from its turn.
+    pub fn begin_queue(&mut self) {
+        self.waited_for.clear();
+    }
+
+    /// Jobs further back in the queue must not take the room that one waits for there.
     pub fn wait_for(&mut self, cluster: ClusterName) {
-        self.waited_for.insert(cluster, true);
+        self.waited_for.insert(cluster);
+    }
+
+    /// Whether no job further back in the queue can be placed, whatever it asks for.
+    pub fn take_no_more(&self) -> bool {
+        self.seen
+            .iter()
+            .all(|seen| seen.healthy.is_err() || self.waited_for.contains(seen.cluster.name()))
     }
 }
 

@@ -25,12 +25,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tourmaline::{
     auth::Auth,
+    background::{Worker, tasks::Tasks},
     cluster::{Cluster, Clusters, local::Local},
     config::{self, Config},
     domain::clock::Clock,
     server,
     services::{self, seed},
-    store::Store,
+    store::{Holder, Lease, Store},
     web,
 };
 
@@ -194,17 +195,22 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Carries out the tasks that wait, as the background does.
 pub async fn tick_tasks(portal: &Portal) {
-    use tourmaline::{
-        background::{Worker as _, tasks::Tasks},
-        store::Holder,
-    };
-    let store = &portal.services.store;
+    tick(portal, &mut Tasks(portal.services.clone())).await;
+}
+
+/// One tick of a piece of background work.
+pub async fn tick<W: Worker>(portal: &Portal, worker: &mut W) {
+    let lease = lease(portal, W::NAME, "tests").await;
+    worker.tick(&lease).await.unwrap();
+}
+
+/// A lease of this place's, taken from whichever process of it held it before.
+pub async fn lease(portal: &Portal, work: &'static str, process: &str) -> Lease {
     let holder = Holder {
         place: "tests".into(),
-        process: "tests".into(),
+        process: process.into(),
     };
-    let lease = store.acquire_lease(Tasks::NAME, &holder, MINUTE).await;
-    let lease = lease.unwrap().unwrap();
-    let mut tasks = Tasks(portal.services.clone());
-    tasks.tick(&lease).await.unwrap();
+    let store = &portal.services.store;
+    let lease = store.acquire_lease(work, &holder, MINUTE).await;
+    lease.unwrap().unwrap()
 }

@@ -27,6 +27,8 @@ on_both! {
         assert_eq!((&made.object, &made.cluster, &*made.namespace), (&new.object, &local, "local"));
         assert!(store.find_attempt(id, 2).await.unwrap().is_none());
         assert_eq!(find(store, id).await.attempts, 1);
+        assert_eq!(store.find_manifest(id, 1).await.unwrap().as_deref(), Some("{}"));
+        assert_eq!(store.find_manifest(id, 2).await.unwrap(), None);
         let resources = word_count().resources();
         assert_eq!(store.find_load(&local).await.unwrap(), Load { attempts: 1, resources });
         let elsewhere = ClusterName::parse("elsewhere").unwrap();
