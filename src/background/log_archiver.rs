@@ -47,10 +47,7 @@ impl Worker for LogArchiver {
 async fn not_kept(portal: &Portal, lease: &Lease, attempt: &Attempt, error: &services::Error) {
     tracing::warn!(job = %attempt.job, attempt = attempt.number, ?error, "a log was not kept");
     if let Ok(Some(place)) = portal.store.find_job(attempt.job).await {
-        let why = format!(
-            "Its log cannot be kept at present, and it ends only with its log kept. {error}"
-        );
-        if let Err(error) = attempts::waits(portal, lease, &place.job, &why).await {
+        if let Err(error) = attempts::log_not_kept(portal, lease, &place.job, error).await {
             tracing::debug!(?error, "nor could that be written down");
         }
     }
@@ -92,7 +89,7 @@ async fn keep(
             keep_stream(portal, lease, cluster, attempt, row, place.job.project).await?;
         }
     }
-    Ok(())
+    attempts::log_kept(portal, lease, &place.job).await
 }
 
 async fn keep_stream(

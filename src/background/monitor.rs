@@ -65,6 +65,7 @@ async fn look(
         Ok(observation) => observation,
         Err(error) => return not_heard(portal, lease, place, &error).await,
     };
+    attempts::heard(portal, lease, job).await?;
     match observation.state {
         DriverState::Absent if attempts::may_create(attempt, portal.clock.now()) => {
             create(portal, lease, cluster, place, attempt).await
@@ -116,7 +117,7 @@ async fn create(
             if let Err(error) = cluster.stop(&attempt.object).await {
                 return not_heard(portal, lease, place, &error).await;
             }
-            attempts::ending(portal, lease, attempt, &Exit::NotStarted { why }).await
+            attempts::ending(portal, lease, attempt, &Exit::Refused { why }).await
         }
         Err(error) => not_heard(portal, lease, place, &error).await,
     }

@@ -2,7 +2,7 @@
 //! and what follows from an end is the services' business.
 use crate::{
     domain::{
-        job::{Exit, JobSpec, Resources},
+        job::{Exit, Resources, Size},
         names::{ClusterName, ObjectName, StreamName},
     },
     manifest::SparkApplication,
@@ -125,9 +125,16 @@ impl Cluster {
     }
 
     /// What a job would take here, which need not be what it asks for elsewhere.
-    pub fn asks(&self, spec: &JobSpec) -> Resources {
+    pub fn asks(&self, size: &Size) -> Resources {
         match self {
-            Self::Local(_) => local::asks(spec),
+            Self::Local(_) => local::asks(size),
+        }
+    }
+
+    /// Whether an environment variable of a job here can take its value from a secret.
+    pub fn takes_secrets(&self) -> bool {
+        match self {
+            Self::Local(_) => false,
         }
     }
 

@@ -262,9 +262,52 @@ pub async fn wait(
     }
     let mut tx = portal.store.begin_under(lease).await?;
     for (job, why) in reasons {
-        tx.set_job_reason(&permit(job.id), job.project, why).await?;
+        tx.set_job_reason(&permit(job.id), job.project, Some(why))
+            .await?;
     }
     tx.commit().await
+}
+
+/// How the reason begins where a log is not kept. Two look after one attempt: each takes back only what it said itself.
+const LOG_NOT_KEPT: &str = "Its log cannot be kept at present";
+
+fn is_of_its_log(reason: &str) -> bool {
+    reason.starts_with(LOG_NOT_KEPT)
+}
+
+/// The job's page says why it has not ended yet. What its cluster says goes before that.
+pub async fn log_not_kept(portal: &Portal, lease: &Lease, job: &Job, error: &Error) -> Result<()> {
+    // Somebody else was first: the next look sees how it is.
+    let is_trouble = !matches!(error, Error::Conflict(_));
+    if is_trouble && job.reason.as_deref().is_none_or(is_of_its_log) {
+        let why = format!("{LOG_NOT_KEPT}, and it ends only with its log kept. {error}");
+        waits(portal, lease, job, &why).await?;
+    }
+    Ok(())
+}
+
+pub async fn log_kept(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    match job.reason.as_deref() {
+        Some(reason) if is_of_its_log(reason) => take_back(portal, lease, job).await,
+        _ => Ok(()),
+    }
+}
+
+/// Its cluster answered: why it was not heard of is past.
+pub async fn heard(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    match job.reason.as_deref() {
+        Some(reason) if job.phase == Phase::Running && !is_of_its_log(reason) => {
+            take_back(portal, lease, job).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn take_back(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    let mut tx = portal.store.begin_under(lease).await?;
+    tx.set_job_reason(&permit(job.id), job.project, None)
+        .await?;
+    Ok(tx.commit().await?)
 }
 
 pub async fn running(

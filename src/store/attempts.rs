@@ -146,6 +146,20 @@ impl Store {
         rows.into_iter().map(Attempt::try_from).collect()
     }
 
+    /// A job's attempts whose object still lies on its cluster.
+    pub async fn list_objects_of(&self, job: JobId) -> Result<Vec<Attempt>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM attempts WHERE job_id = $1 AND object_deleted_at IS NULL ORDER BY number"
+        );
+        let rows: Vec<Row> = on!(self, |db| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(job.to_string())
+                .fetch_all(db)
+                .await
+        })?;
+        rows.into_iter().map(Attempt::try_from).collect()
+    }
+
     pub async fn find_load(&self, cluster: &ClusterName) -> Result<Load> {
         let (attempts, cores, memory): (i64, i64, i64) = on!(self, |db| {
             sqlx::query_as(

@@ -175,8 +175,11 @@ pub struct NewJob {
 }
 
 impl Store {
+    /// A job that is not being deleted.
     pub async fn find_job(&self, id: JobId) -> Result<Option<Place>> {
-        let sql = format!("SELECT {COLUMNS}, {NAMES} FROM jobs j {NAMED} WHERE j.id = $1");
+        let sql = format!(
+            "SELECT {COLUMNS}, {NAMES} FROM jobs j {NAMED} WHERE j.id = $1 AND j.deleting_at IS NULL"
+        );
         let row: Option<PlaceRow> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.to_string())
@@ -212,6 +215,31 @@ impl Store {
                 .await
         })?;
         rows.into_iter().map(Job::try_from).collect()
+    }
+
+    /// Jobs of a project that is being deleted: their ids and numbers, those among them that are being deleted themselves.
+    pub async fn list_doomed_jobs(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<(JobId, i64)>> {
+        let rows: Vec<(String, i64)> = on!(self, |db| {
+            sqlx::query_as(
+                "SELECT id, number FROM jobs WHERE project_id = $1 ORDER BY number LIMIT $2",
+            )
+            .bind(project.to_string())
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await
+        })?;
+        let read = |(id, number): (String, i64)| {
+            let column = Column {
+                table: "jobs",
+                id: &id,
+            };
+            Ok((column.parse("id", &id)?, number))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// How many jobs of its queue are before this one.
@@ -270,22 +298,20 @@ impl Tx {
         }
     }
 
-    /// Says in words why the job waits. Nothing is written where that is what it says already; true where it was.
+    /// Says in words why the job waits, or that it does not. Nothing is written where that is what it says already; true where it was.
     pub async fn set_job_reason(
         &mut self,
         job: &Permitted<JobId>,
         project: ProjectId,
-        reason: &str,
+        reason: Option<&str>,
     ) -> Result<bool> {
         let rows = within!(self, |db| {
-            sqlx::query(
-                "UPDATE jobs SET reason = $2 WHERE id = $1 AND (reason IS NULL OR reason <> $2)",
-            )
-            .bind(job.scope().to_string())
-            .bind(reason)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected())
+            sqlx::query("UPDATE jobs SET reason = $2 WHERE id = $1 AND reason IS DISTINCT FROM $2")
+                .bind(job.scope().to_string())
+                .bind(reason)
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
         })?;
         if rows > 0 {
             self.touch(Change::Job(project, *job.scope()));
@@ -351,7 +377,32 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes an ended job's rows; `Stale` where it lives.
+    /// Hides an ended job that is to be deleted; `Stale` where it lives, or somebody else was first.
+    pub async fn begin_deleting_job(
+        &mut self,
+        job: &Permitted<JobId>,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<()> {
+        let rows = within!(self, |db| {
+            sqlx::query(
+                "UPDATE jobs SET deleting_at = $2 WHERE id = $1 AND deleting_at IS NULL \
+                 AND phase IN ('succeeded', 'failed', 'cancelled')",
+            )
+            .bind(job.scope().to_string())
+            .bind(micros(now))
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if rows == 0 {
+            return Err(Error::Stale("the job"));
+        }
+        self.touch(Change::Job(project, *job.scope()));
+        Ok(())
+    }
+
+    /// Removes an ended job's rows; `Stale` where it lives or they are gone.
     pub async fn delete_job(&mut self, job: &Permitted<JobId>, number: i64) -> Result<()> {
         if let Inner::Sqlite(tx) = &mut self.inner {
             sqlx::query("DELETE FROM jobs_search WHERE rowid = $1")

@@ -10,6 +10,7 @@ mod pretended_spark;
 
 #[macro_use]
 mod house;
+mod accepting;
 mod access;
 mod account;
 mod admin;

@@ -14,6 +14,7 @@ use tourmaline::{
         names::{ClusterName, ObjectName},
         project::{Project, Visibility},
     },
+    manifest::{self, Addresses, Placement, SiteConf},
     store::{NewAttempt, NewJob, PhaseChange, Store},
 };
 
@@ -102,6 +103,28 @@ async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (JobId
     (job, start(portal, job).await)
 }
 
+/// What a job's first attempt is placed with.
+fn manifest(job: &Job) -> String {
+    let placement = Placement {
+        job: job.id,
+        project: job.project,
+        attempt: 1,
+        object: job.slug.attempt(1),
+        cluster: ClusterName::local(),
+        namespace: "local".into(),
+        image: None,
+        service_account: None,
+        user: "ada".into(),
+    };
+    let addresses = Addresses {
+        project: "file:///project".into(),
+        output: "file:///output".into(),
+        code: "file:///code".into(),
+    };
+    let object = manifest::populate(&job.spec, &placement, &addresses, &SiteConf::default());
+    serde_json::to_string(&object).unwrap()
+}
+
 /// Puts the first attempt of a waiting job on the way.
 pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
     let waiting = find(&portal.services.store, job).await;
@@ -111,7 +134,7 @@ pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
         cluster: ClusterName::parse("local").unwrap(),
         namespace: "local".into(),
         resources: waiting.spec.resources(),
-        manifest: "{}".into(),
+        manifest: manifest(&waiting),
     };
     move_job(portal, job, Phase::Queued, Phase::Starting).await;
     let mut tx = portal.services.store.begin().await.unwrap();

@@ -1,19 +1,20 @@
-//! The way of a job, tick by tick: placed, put off, tried again, cancelled in between.
+//! The way of a job, tick by tick: checked, placed, put off, tried again, cancelled in between, deleted.
 use crate::{
-    house::{Home, MINUTE, Portal, User, lease, tick, word_count},
+    house::{Home, MINUTE, Portal, User, lease, tick, tick_tasks, word_count},
     store::{find, insert_job, insert_project, of_job, start},
 };
+use serde_json::{Value, json};
 use std::{fs, os::unix::net::UnixListener};
 use tourmaline::{
-    background::dispatcher::Dispatcher,
+    background::{dispatcher::Dispatcher, monitor::Monitor},
     domain::{
         access::{Permitted, Site},
         ids::{JobId, ProjectId},
-        job::{AttemptPhase, Exit, Job, JobSpec, Phase},
+        job::{AttemptPhase, Cause, EnvValue, Exit, Job, JobSpec, Phase},
         names::{ClusterName, FilePath, QueueName},
         quantity::Memory,
     },
-    services::{self, attempts, jobs},
+    services::{Error, attempts, home, jobs},
     storage::keys,
     store::NewJob,
     validate::Rules,
@@ -118,7 +119,7 @@ on_both! {
         let as_it_was = works.find(job).await;
         jobs::cancel(services, &works.ada.actor(), job).await.unwrap();
         let settled = attempts::settle(services, &lease, &as_it_was, &attempt).await;
-        assert!(matches!(settled, Err(services::Error::Conflict(_))), "{settled:?}");
+        assert!(matches!(settled, Err(Error::Conflict(_))), "{settled:?}");
         assert_eq!(works.phase(job).await, Phase::Starting, "nothing of it is written");
         attempts::settle(services, &lease, &works.find(job).await, &attempt).await.unwrap();
         assert_eq!(works.phase(job).await, Phase::Cancelled);
@@ -278,4 +279,224 @@ async fn the_object_that_is_shown_is_the_one_that_was_placed() {
         created.app.spec.spark_conf["spark.sql.session.timeZone"],
         "UTC"
     );
+}
+
+#[tokio::test]
+async fn every_mistake_is_told_at_once_also_what_must_be_looked_up() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let api = works.ada.api("write").await;
+    let path = format!("/projects/{}/jobs", works.project);
+    let told = async |change: Value| {
+        let mut job = json!({"name": "", "type": "python", "main_file": "code/wordcount.py"});
+        json_patch::merge(&mut job, &change);
+        let refused = api.post(&path, &job).await.expect(422).json();
+        let all = refused["violations"].as_array().unwrap().clone();
+        all.iter()
+            .map(|v| v["field"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let elsewhere = json!({
+        "main_file": "code/gone.py", "queue": "nowhere", "cluster": "nowhere",
+        "py_files": ["code/wordcount.py", "code/bad.txt", "code/gone.py"], "jars": ["gone.jar"],
+    });
+    assert_eq!(
+        told(elsewhere).await,
+        [
+            "/name",
+            "/main_file",
+            "/queue",
+            "/cluster",
+            "/py_files/1",
+            "/py_files/2",
+            "/jars/0"
+        ]
+    );
+    let too_large =
+        json!({"executor": {"instances": 400}, "env": {"A": {"secret": "x"}, "B": "text"}});
+    assert_eq!(
+        told(too_large).await,
+        ["/name", "/executor/instances", "/env/A"]
+    );
+    let odd = json!({"executor": {"instances": 400, "cores": "many"}});
+    assert_eq!(
+        told(odd).await,
+        ["/name", "/executor/cores"],
+        "nothing is reckoned with what is wrong"
+    );
+}
+
+#[tokio::test]
+async fn what_a_cluster_refuses_is_not_tried_again() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let services = &portal.services;
+    let secret = EnvValue::Secret { secret: "x".into() };
+    let job = works
+        .job(JobSpec {
+            env: [("A".into(), secret)].into(),
+            ..word_count()
+        })
+        .await;
+    tick(&portal, &mut Dispatcher::new(services.clone())).await;
+    tick(&portal, &mut Monitor(services.clone())).await;
+    let attempt = services.store.find_attempt(job, 1).await.unwrap().unwrap();
+    assert_eq!(attempt.phase, AttemptPhase::Ending);
+    let lease = lease(&portal, "monitor", "tests").await;
+    attempts::settle(services, &lease, &works.find(job).await, &attempt)
+        .await
+        .unwrap();
+    let failed = works.find(job).await;
+    assert_eq!(
+        (failed.phase, failed.cause),
+        (Phase::Failed, Some(Cause::UserInput))
+    );
+    assert!(
+        failed
+            .card
+            .unwrap()
+            .what
+            .contains("takes its value from a secret")
+    );
+}
+
+#[tokio::test]
+async fn a_reason_goes_when_what_it_said_is_past() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let services = &portal.services;
+    let job = works.job(word_count()).await;
+    start(&portal, job).await;
+    let lease = lease(&portal, "monitor", "tests").await;
+    let attempt = services.store.find_attempt(job, 1).await.unwrap().unwrap();
+    let look = async || works.find(job).await;
+    attempts::running(services, &lease, &look().await, &attempt, portal.now())
+        .await
+        .unwrap();
+    let full = Error::Unavailable(vec!["storage".into()]);
+    let conflict = Error::Conflict("Somebody was first.".into());
+
+    attempts::waits(services, &lease, &look().await, "Its cluster is silent.")
+        .await
+        .unwrap();
+    attempts::log_not_kept(services, &lease, &look().await, &full)
+        .await
+        .unwrap();
+    attempts::log_kept(services, &lease, &look().await)
+        .await
+        .unwrap();
+    assert_eq!(
+        look().await.reason.as_deref(),
+        Some("Its cluster is silent.")
+    );
+    attempts::heard(services, &lease, &look().await)
+        .await
+        .unwrap();
+    assert_eq!(look().await.reason, None);
+
+    attempts::log_not_kept(services, &lease, &look().await, &conflict)
+        .await
+        .unwrap();
+    assert_eq!(look().await.reason, None, "a conflict is no trouble");
+    attempts::log_not_kept(services, &lease, &look().await, &full)
+        .await
+        .unwrap();
+    attempts::heard(services, &lease, &look().await)
+        .await
+        .unwrap();
+    assert!(
+        look().await.reason.unwrap().contains("storage"),
+        "not the monitor's to take back"
+    );
+    attempts::log_kept(services, &lease, &look().await)
+        .await
+        .unwrap();
+    assert_eq!(look().await.reason, None);
+}
+
+#[tokio::test]
+async fn a_large_job_is_deleted_by_a_task_and_seen_by_nobody_meanwhile() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let (services, store) = (&portal.services, &portal.services.store);
+    let job = works.job(word_count()).await;
+    jobs::cancel(services, &works.ada.actor(), job)
+        .await
+        .unwrap();
+    let outputs = jobs::folder(&works.find(job).await).unwrap();
+    for n in 0..450 {
+        works.write(&format!("{outputs}/1/part-{n}"), "x").await;
+    }
+    let api = works.ada.api("write").await;
+    let begun = api
+        .delete(&format!("/jobs/{job}?outputs=delete"))
+        .await
+        .expect(202);
+    let task = begun
+        .header("location")
+        .unwrap()
+        .trim_start_matches("/api/v1")
+        .to_owned();
+    let _ = api.get(&format!("/jobs/{job}")).await.expect(404);
+    let _ = api
+        .post(&format!("/jobs/{job}/rerun"), &json!({}))
+        .await
+        .expect(404);
+    let _ = api.delete(&format!("/jobs/{job}")).await.expect(404);
+    let list = api
+        .get(&format!("/projects/{}/jobs", works.project))
+        .await
+        .json();
+    assert_eq!(list["items"], json!([]));
+    let _ = api
+        .post(&format!("{task}/cancel"), &json!({}))
+        .await
+        .expect(409);
+    assert_eq!(
+        store
+            .list_doomed_jobs(works.project, 10)
+            .await
+            .unwrap()
+            .len(),
+        1,
+        "its rows go last"
+    );
+
+    tick_tasks(&portal).await;
+    assert_eq!(api.get(&task).await.json()["state"], "done");
+    assert!(
+        store
+            .list_doomed_jobs(works.project, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let prefix = keys::files_prefix(works.project, Some(&outputs));
+    assert!(!services.storage.folder_exists(&prefix).await.unwrap());
+    assert_eq!(
+        store.list_audit(None, 10).await.unwrap()[0].action,
+        "job.delete"
+    );
+}
+
+#[tokio::test]
+async fn home_has_what_ended_however_much_waits() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let ended = works.job(word_count()).await;
+    jobs::cancel(&portal.services, &works.ada.actor(), ended)
+        .await
+        .unwrap();
+    works.stuck("a", 40).await;
+    let home = home::look(&portal.services, &works.ada.actor())
+        .await
+        .unwrap();
+    assert_eq!(
+        home.recent
+            .iter()
+            .map(|place| place.job.id)
+            .collect::<Vec<_>>(),
+        [ended]
+    );
+    assert_eq!(home.live.len(), 20);
 }

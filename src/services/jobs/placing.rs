@@ -5,7 +5,7 @@ use crate::{
         routing::{Candidate, Choice, choose},
     },
     domain::{
-        job::{JobSpec, Resources},
+        job::{JobSpec, Resources, Size},
         names::ClusterName,
         quantity::human_bytes,
     },
@@ -43,6 +43,7 @@ pub async fn candidates(portal: &Portal) -> Result<Candidates> {
 
 impl Candidates {
     pub fn choose(&self, spec: &JobSpec, dice: f64) -> Choice {
+        let size = spec.size();
         let all: Vec<Candidate> = self
             .seen
             .iter()
@@ -52,7 +53,7 @@ impl Candidates {
                 offers: seen.cluster.offers(&spec.spark_version),
                 capacity: seen.cluster.capacity(),
                 load: seen.load,
-                asks: seen.cluster.asks(spec),
+                asks: seen.cluster.asks(&size),
                 waited_for: self.waited_for.contains(seen.cluster.name()),
                 weight: 1,
             })
@@ -65,7 +66,7 @@ impl Candidates {
         self.seen
             .iter()
             .find(|seen| seen.cluster.name() == cluster)
-            .map_or_else(Resources::default, |seen| seen.cluster.asks(spec))
+            .map_or_else(Resources::default, |seen| seen.cluster.asks(&spec.size()))
     }
 
     /// A job was placed there.
@@ -101,18 +102,24 @@ pub async fn placement(portal: &Portal, spec: &JobSpec) -> Result<Choice> {
     Ok(candidates(portal).await?.choose(spec, 0.5))
 }
 
+/// The clusters that a job may go to: all of them, or the one that it is pinned to.
+pub(super) fn eligible<'a>(
+    portal: &'a Portal,
+    pinned: Option<&'a ClusterName>,
+) -> impl Iterator<Item = &'a Cluster> {
+    let all = portal.clusters.iter();
+    all.filter(move |cluster| pinned.is_none_or(|pinned| pinned == cluster.name()))
+}
+
 /// The field and the sentence where no cluster could ever hold this job.
-pub(super) fn never_fits(portal: &Portal, spec: &JobSpec) -> Option<(&'static str, String)> {
+pub(super) fn never_fits(
+    portal: &Portal,
+    pinned: Option<&ClusterName>,
+    size: &Size,
+) -> Option<(&'static str, String)> {
     let mut why = None;
-    for cluster in portal.clusters.iter() {
-        if spec
-            .cluster
-            .as_ref()
-            .is_some_and(|pinned| pinned != cluster.name())
-        {
-            continue;
-        }
-        let (asks, Some(capacity)) = (cluster.asks(spec), cluster.capacity()) else {
+    for cluster in eligible(portal, pinned) {
+        let (asks, Some(capacity)) = (cluster.asks(size), cluster.capacity()) else {
             return None;
         };
         if asks.cores > capacity.cores {

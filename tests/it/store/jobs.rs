@@ -134,13 +134,15 @@ on_both! {
         }
     }
 
-    async fn what_somebody_waits_for(portal: Portal) {
+    async fn what_somebody_waits_for_and_what_ended(portal: Portal) {
         let (ada, bob) = (portal.user("ada").await, portal.user("bob").await);
         let store = &portal.services.store;
         let project = insert_project(&portal, &ada, "Genomes").await;
         let foreign = insert_project(&portal, &bob, "Plankton").await;
-        let ended = insert_job(&portal, &ada, project, named("ended")).await;
-        move_job(&portal, ended, Phase::Queued, Phase::Failed).await;
+        let failed = insert_job(&portal, &ada, project, named("ended")).await;
+        move_job(&portal, failed, Phase::Queued, Phase::Failed).await;
+        let named_ended = || JobFilter { name: Some("ended".into()), ..JobFilter::default() };
+        assert_eq!(list(store, &[project], named_ended()).await, ["ended"]);
         for (user, project, name) in [(&ada, project, "one"), (&bob, project, "bob's"), (&ada, foreign, "left"), (&ada, project, "two")] {
             insert_job(&portal, user, project, named(name)).await;
         }
@@ -150,6 +152,20 @@ on_both! {
         };
         assert_eq!(mine(10).await, ["two", "one"], "none where they are no member");
         assert_eq!(mine(1).await, ["two"]);
+        let ended = async || {
+            let found = store.list_ended_jobs_of(ada.account.id, 10).await.unwrap();
+            found.iter().map(|p| p.job.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ended().await, [failed]);
+        let mut tx = store.begin().await.unwrap();
+        tx.begin_deleting_job(&of_job(failed), project, portal.now()).await.unwrap();
+        let again = tx.begin_deleting_job(&of_job(failed), project, portal.now()).await;
+        assert!(matches!(again, Err(Error::Stale(_))), "{again:?}");
+        tx.commit().await.unwrap();
+        assert!(ended().await.is_empty(), "none that is being deleted");
+        assert!(store.find_job(failed).await.unwrap().is_none());
+        assert!(list(store, &[project], named_ended()).await.is_empty());
+        assert_eq!(store.list_doomed_jobs(project, 1).await.unwrap()[0].0, failed);
     }
 
     async fn a_job_moves_by_compare_and_set(portal: Portal) {
@@ -250,8 +266,8 @@ on_both! {
         let id = insert_job(&portal, &ada, project, word_count()).await;
         let mut heard = store.changes().subscribe();
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.set_job_reason(&of_job(id), project, "No cores are free.").await.unwrap());
-        assert!(!tx.set_job_reason(&of_job(id), project, "No cores are free.").await.unwrap());
+        assert!(tx.set_job_reason(&of_job(id), project, Some("No cores are free.")).await.unwrap());
+        assert!(!tx.set_job_reason(&of_job(id), project, Some("No cores are free.")).await.unwrap());
         tx.set_code_copy(&of_job(id), 7).await.unwrap();
         assert!(heard.try_recv().is_err(), "not before the commit");
         tx.commit().await.unwrap();
@@ -270,10 +286,10 @@ on_both! {
         );
         let mut tx = store.begin().await.unwrap();
         for (job, id) in [(one, 2), (one, 3), (other, 2)] {
-            let given = tx.add_event(job, EventKind::Note, "a note", None, Some(1), portal.now()).await;
+            let given = tx.add_event(job, EventKind::Started, "It runs.", None, Some(1), portal.now()).await;
             assert_eq!(given.unwrap(), id);
         }
-        let none = tx.add_event(JobId::new(), EventKind::Note, "a note", None, None, portal.now()).await;
+        let none = tx.add_event(JobId::new(), EventKind::Started, "It runs.", None, None, portal.now()).await;
         assert!(matches!(none, Err(Error::Stale(_))), "{none:?}");
         tx.commit().await.unwrap();
         let events = store.list_events(one, 1, 10).await.unwrap();
