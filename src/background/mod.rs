@@ -1,7 +1,7 @@
 //! Work that goes on by itself. A tick takes no input: it compares what is with what should be, and acts, so that a
 //! restart, a missed wake and the usual case share one path. One replica works at a time per piece of work, by a lease.
 pub mod dispatcher;
-mod janitor;
+pub mod janitor;
 mod log_archiver;
 pub mod monitor;
 pub mod tasks;
@@ -51,7 +51,7 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
         stop.clone(),
     ));
     tasks.spawn(run(
-        janitor::Janitor(portal.clone()),
+        janitor::Janitor::new(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));

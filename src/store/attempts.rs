@@ -160,6 +160,17 @@ impl Store {
         rows.into_iter().map(Attempt::try_from).collect()
     }
 
+    /// Whether an attempt has this object.
+    pub async fn is_object_known(&self, object: &ObjectName) -> Result<bool> {
+        let count: i64 = on!(self, |db| {
+            sqlx::query_scalar("SELECT COUNT(*) FROM attempts WHERE object = $1")
+                .bind(object.as_str())
+                .fetch_one(db)
+                .await
+        })?;
+        Ok(count > 0)
+    }
+
     pub async fn find_load(&self, cluster: &ClusterName) -> Result<Load> {
         let (attempts, cores, memory): (i64, i64, i64) = on!(self, |db| {
             sqlx::query_as(

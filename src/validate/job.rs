@@ -103,17 +103,16 @@ impl Check<'_> {
         let max_run_seconds = self.whole("/max_run_seconds");
         let max_attempts = self.whole("/max_attempts");
         let labels = self.labels();
+        // What was given and is wrong may have a default in its place: nothing is reckoned with that.
+        let sizes = ["/type", "/driver", "/executor", "/dynamic_allocation"];
+        let right = sizes.iter().all(|field| self.wrong.under(field).is_empty());
         let size = match (language, &driver, &executor) {
-            (Some(language), Some(driver), Some(executor))
-                if self.wrong.under("/dynamic_allocation").is_empty() =>
-            {
-                Some(Size {
-                    language,
-                    driver: driver.clone(),
-                    executor: executor.clone(),
-                    dynamic_allocation: dynamic_allocation.clone(),
-                })
-            }
+            (Some(language), Some(driver), Some(executor)) if right => Some(Size {
+                language,
+                driver: driver.clone(),
+                executor: executor.clone(),
+                dynamic_allocation: dynamic_allocation.clone(),
+            }),
             _ => None,
         };
         let secrets = env

@@ -6,12 +6,12 @@ use crate::{
 use serde_json::{Value, json};
 use std::{fs, os::unix::net::UnixListener};
 use tourmaline::{
-    background::{dispatcher::Dispatcher, monitor::Monitor},
+    background::{dispatcher::Dispatcher, janitor::Janitor, monitor::Monitor},
     domain::{
         access::{Permitted, Site},
         ids::{JobId, ProjectId},
         job::{AttemptPhase, Cause, EnvValue, Exit, Job, JobSpec, Phase},
-        names::{ClusterName, FilePath, QueueName},
+        names::{ClusterName, FilePath, ObjectName, QueueName},
         quantity::Memory,
     },
     services::{Error, attempts, home, jobs},
@@ -499,4 +499,20 @@ async fn home_has_what_ended_however_much_waits() {
         [ended]
     );
     assert_eq!(home.live.len(), 20);
+}
+
+#[tokio::test]
+async fn what_no_attempt_knows_of_is_cleared_away() {
+    let portal = roomy().await;
+    let works = Works::new(&portal).await;
+    let job = works.job(word_count()).await;
+    let known = start(&portal, job).await.object;
+    let stray = ObjectName::parse("left-behind-1").unwrap();
+    let local = portal.services.clusters.get(&ClusterName::local()).unwrap();
+    for object in [&known, &stray] {
+        // One that was barred from starting has a run folder, too.
+        local.stop(object).await.unwrap();
+    }
+    tick(&portal, &mut Janitor::new(portal.services.clone())).await;
+    assert_eq!(local.objects().await.unwrap(), [known]);
 }

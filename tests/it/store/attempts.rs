@@ -73,6 +73,8 @@ on_both! {
         assert!(store.list_live_attempts(&local).await.unwrap().is_empty());
 
         assert_eq!(store.list_objects_of(id).await.unwrap().len(), 1);
+        assert!(store.is_object_known(&new.object).await.unwrap());
+        assert!(!store.is_object_known(&new.object.attempt(2)).await.unwrap());
         assert!(store.list_left_objects(end, 10).await.unwrap().is_empty());
         assert_eq!(store.list_left_objects(end + MINUTE, 10).await.unwrap().len(), 1);
         let mut tx = store.begin().await.unwrap();
