@@ -289,11 +289,13 @@ auth/sessions.rs: the session before a new sign-in
 auth/tokens.rs: a token was used
 background/janitor.rs: the janitor
 background/log_archiver.rs: the log archiver
+background/tasks.rs: a deleted job
 background/tasks.rs: a job of a deleted project
 background/tasks.rs: the end of a deleted project
 services/accounts/mod.rs: a new account's first password
 services/accounts/mod.rs: first start
 services/attempts.rs: the way of an attempt
+services/jobs/deletion.rs: the objects of a deleted job
 services/logs/keep.rs: the log archiver
 services/projects.rs: members of a cloned project
 services/seed.rs: first start

@@ -2,71 +2,124 @@
 use super::Worker;
 use crate::{
     cluster::routing::Verdict,
-    domain::job::Job,
-    services::{self, Portal, attempts, jobs},
-    store::{Lease, QueueState},
+    domain::{job::Job, names::QueueName},
+    services::{
+        Portal,
+        attempts::{self, Placed},
+        jobs::{self, Candidates},
+    },
+    store::{Lease, QueueState, Turn},
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-/// How many of a queue are looked at in one tick.
-const LOOK: u32 = 50;
+/// Jobs of a queue that are read at once.
+const PAGE: u32 = 100;
+/// Pages of a queue that one tick looks at, where none of their jobs can be placed and there is room for others.
+const PAGES: u32 = 5;
 
-pub struct Dispatcher(pub Portal);
+pub struct Dispatcher {
+    portal: Portal,
+    /// Where the tick before stopped, in queues of which it did not see the end.
+    reached: HashMap<QueueName, Turn>,
+}
+
+impl Dispatcher {
+    pub fn new(portal: Portal) -> Self {
+        Self {
+            portal,
+            reached: HashMap::new(),
+        }
+    }
+}
 
 impl Worker for Dispatcher {
     const NAME: &'static str = "dispatcher";
     const PERIOD: Duration = Duration::from_secs(2);
 
+    /// Only the database and the lease can end it early: what is wrong with one job is that job's own.
     async fn tick(&mut self, lease: &Lease) -> anyhow::Result<()> {
-        let portal = &self.0;
-        let mut candidates = jobs::candidates(portal).await?;
-        for (queue, state) in portal.store.list_queue_states().await? {
-            let waiting = portal
-                .store
-                .list_placeable(&queue, portal.clock.now(), LOOK)
-                .await?;
-            for job in &waiting {
-                if state == QueueState::Hold {
-                    attempts::waits(portal, lease, job, "The queue is on hold.").await?;
-                    continue;
-                }
-                consider(portal, lease, job, &mut candidates).await?;
+        let mut candidates = jobs::candidates(&self.portal).await?;
+        for (queue, state) in self.portal.store.list_queue_states().await? {
+            candidates.begin_queue();
+            let reached = self.reached.remove(&queue);
+            if let Some(turn) = self
+                .look(lease, &queue, state, reached, &mut candidates)
+                .await?
+            {
+                self.reached.insert(queue, turn);
             }
         }
         Ok(())
     }
 }
 
-async fn consider(
-    portal: &Portal,
-    lease: &Lease,
-    job: &Job,
-    candidates: &mut jobs::Candidates,
-) -> anyhow::Result<()> {
-    let choice = candidates.choose(&job.spec, rand::random());
-    let Some(cluster) = choice.placed.clone() else {
-        for (name, verdict) in &choice.verdicts {
-            if matches!(verdict, Verdict::Full(_)) {
-                candidates.wait_for(name.clone());
+impl Dispatcher {
+    /// Looks at the head of a queue, then on from where the tick before stopped. Where this one stops short of the end, the
+    /// answer says where.
+    async fn look(
+        &self,
+        lease: &Lease,
+        queue: &QueueName,
+        state: QueueState,
+        reached: Option<Turn>,
+        candidates: &mut Candidates,
+    ) -> anyhow::Result<Option<Turn>> {
+        let mut after = None;
+        for page in 0..PAGES {
+            let waiting = self
+                .portal
+                .store
+                .list_placeable(queue, self.portal.clock.now(), after, PAGE)
+                .await?;
+            let mut reasons = Vec::new();
+            for job in &waiting {
+                if let Some(why) = self.consider(lease, job, state, candidates).await? {
+                    reasons.push((job, why));
+                }
+            }
+            attempts::wait(&self.portal, lease, &reasons).await?;
+            let Some(last) = waiting.last().filter(|_| waiting.len() == PAGE as usize) else {
+                return Ok(None);
+            };
+            if candidates.take_no_more() {
+                return Ok(None);
+            }
+            after = Some(Turn::of(last));
+            if page == 0 && reached.is_some() {
+                after = reached;
             }
         }
-        attempts::waits(portal, lease, job, &choice.reason()).await?;
-        return Ok(());
-    };
-    let load = candidates.take(&cluster, &job.spec);
-    match attempts::place(portal, lease, job, &cluster, load).await {
-        // A conflict: it was cancelled or deleted meanwhile.
-        Ok(()) | Err(services::Error::Conflict(_)) => {}
-        Err(services::Error::Unavailable(what)) => {
-            attempts::waits(
-                portal,
-                lease,
-                job,
-                &format!("Not available now: {}.", what.join(", ")),
-            )
-            .await?;
-        }
-        Err(other) => return Err(other.into()),
+        Ok(after)
     }
-    Ok(())
+
+    /// Places a job or says why it waits.
+    async fn consider(
+        &self,
+        lease: &Lease,
+        job: &Job,
+        state: QueueState,
+        candidates: &mut Candidates,
+    ) -> anyhow::Result<Option<String>> {
+        if job.cancel_requested.is_some() {
+            attempts::end_unwanted(&self.portal, lease, job).await?;
+            return Ok(None);
+        }
+        if state == QueueState::Hold {
+            return Ok(Some("The queue is on hold.".into()));
+        }
+        let choice = candidates.choose(&job.spec, rand::random());
+        let Some(cluster) = &choice.placed else {
+            for (name, verdict) in &choice.verdicts {
+                if matches!(verdict, Verdict::Full(_)) {
+                    candidates.wait_for(name.clone());
+                }
+            }
+            return Ok(Some(choice.reason()));
+        };
+        let asks = candidates.asks(cluster, &job.spec);
+        if attempts::place(&self.portal, lease, job, cluster, asks).await? == Placed::Starts {
+            candidates.take(cluster, asks);
+        }
+        Ok(None)
+    }
 }

@@ -1,14 +1,60 @@
-//! Clears up: objects of ended attempts whose logs are kept, ended sessions, old keys, tokens that expired a month ago.
+//! Clears up: objects of ended attempts whose logs are kept, objects that no attempt knows of, ended sessions, old keys,
+//! tokens that expired a month ago.
 use super::Worker;
 use crate::{
     domain::access::Permitted,
     services::{Portal, accounts},
     store::Lease,
 };
-use jiff::ToSpan as _;
+use jiff::{Timestamp, ToSpan as _};
 use std::time::Duration;
 
-pub struct Janitor(pub Portal);
+/// How often strays are looked for. They are rare: what a release before left behind, or a database set back.
+const STRAYS: Duration = Duration::from_secs(3600);
+
+pub struct Janitor {
+    portal: Portal,
+    looked_for_strays: Option<Timestamp>,
+}
+
+impl Janitor {
+    pub fn new(portal: Portal) -> Self {
+        Self {
+            portal,
+            looked_for_strays: None,
+        }
+    }
+
+    /// Deletes the objects that no attempt knows of. An attempt's row is there before its object and goes after it.
+    async fn strays(&mut self) -> anyhow::Result<()> {
+        let now = self.portal.clock.now();
+        let due = self.looked_for_strays.map(|last| last.checked_add(STRAYS));
+        if due.transpose()?.is_some_and(|due| now < due) {
+            return Ok(());
+        }
+        for cluster in self.portal.clusters.iter() {
+            let objects = match cluster.objects().await {
+                Ok(objects) => objects,
+                Err(error) => {
+                    tracing::warn!(cluster = %cluster.name(), %error, "its objects were not listed");
+                    continue;
+                }
+            };
+            for object in objects {
+                if self.portal.store.is_object_known(&object).await? {
+                    continue;
+                }
+                if let Err(error) = cluster.delete(&object).await {
+                    tracing::warn!(%object, %error, "a stray object was not deleted");
+                    continue;
+                }
+                tracing::info!(%object, "an object that no attempt knows of was deleted");
+            }
+        }
+        self.looked_for_strays = Some(now);
+        Ok(())
+    }
+}
 
 impl Worker for Janitor {
     const NAME: &'static str = "janitor";
@@ -16,7 +62,8 @@ impl Worker for Janitor {
     const WOKEN: bool = false;
 
     async fn tick(&mut self, lease: &Lease) -> anyhow::Result<()> {
-        let portal = &self.0;
+        self.strays().await?;
+        let portal = &self.portal;
         let now = portal.clock.now();
         let kept = Duration::from_secs(portal.config.work.keep_objects_for_seconds);
         for attempt in portal

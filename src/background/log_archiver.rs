@@ -63,13 +63,10 @@ impl LogArchiver {
 /// The job's page says why it has not ended yet; the next tick tries again.
 async fn not_kept(portal: &Portal, lease: &Lease, attempt: &Attempt, error: &services::Error) {
     tracing::warn!(job = %attempt.job, attempt = attempt.number, ?error, "a log was not kept");
-    if let Ok(Some(place)) = portal.store.find_job(attempt.job).await {
-        let why = format!(
-            "Its log cannot be kept at present, and it ends only with its log kept. {error}"
-        );
-        if let Err(error) = attempts::waits(portal, lease, &place.job, &why).await {
-            tracing::debug!(?error, "nor could that be written down");
-        }
+    if let Ok(Some(place)) = portal.store.find_job(attempt.job).await
+        && let Err(error) = attempts::log_not_kept(portal, lease, &place.job, error).await
+    {
+        tracing::debug!(?error, "nor could that be written down");
     }
 }
 
@@ -113,6 +110,7 @@ async fn keep(
             left = Left::More;
         }
     }
+    attempts::log_kept(portal, lease, &place.job).await?;
     Ok(left)
 }
 

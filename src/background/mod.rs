@@ -1,10 +1,10 @@
 //! Work that goes on by itself. A tick takes no input: it compares what is with what should be, and acts, so that a
 //! restart, a missed wake and the usual case share one path. One replica works at a time per piece of work, by a lease.
-mod dispatcher;
-mod janitor;
+pub mod dispatcher;
+pub mod janitor;
 pub mod log_archiver;
 mod log_merger;
-mod monitor;
+pub mod monitor;
 pub mod tasks;
 
 use crate::{
@@ -32,7 +32,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Starts all of it.
 pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(run(
-        dispatcher::Dispatcher(portal.clone()),
+        dispatcher::Dispatcher::new(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));
@@ -57,7 +57,7 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
         stop.clone(),
     ));
     tasks.spawn(run(
-        janitor::Janitor(portal.clone()),
+        janitor::Janitor::new(portal.clone()),
         portal.clone(),
         stop.clone(),
     ));

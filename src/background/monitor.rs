@@ -7,7 +7,7 @@ use crate::{
         job::{Attempt, AttemptPhase, Exit},
         names::StreamName,
     },
-    services::{self, Portal, attempts},
+    services::{self, Portal, attempts, jobs},
     store::{Lease, Place},
 };
 use std::time::Duration;
@@ -65,6 +65,7 @@ async fn look(
         Ok(observation) => observation,
         Err(error) => return not_heard(portal, lease, place, &error).await,
     };
+    attempts::heard(portal, lease, job).await?;
     match observation.state {
         DriverState::Absent if attempts::may_create(attempt, portal.clock.now()) => {
             create(portal, lease, cluster, place, attempt).await
@@ -109,14 +110,14 @@ async fn create(
     place: &Place,
     attempt: &Attempt,
 ) -> services::Result<()> {
-    let object = attempts::object(portal, &place.job, attempt, place.user_name.as_str())?;
-    match cluster.create(&object).await {
+    let object = jobs::placed(portal, place, attempt).await?;
+    match cluster.create(&object.app).await {
         Ok(()) => attempts::seen(portal, lease, attempt, None).await,
         Err(cluster::Error::Refused(why)) => {
             if let Err(error) = cluster.stop(&attempt.object).await {
                 return not_heard(portal, lease, place, &error).await;
             }
-            attempts::ending(portal, lease, attempt, &Exit::NotStarted { why }).await
+            attempts::ending(portal, lease, attempt, &Exit::Refused { why }).await
         }
         Err(error) => not_heard(portal, lease, place, &error).await,
     }

@@ -7,9 +7,14 @@ use crate::{
         ids::{JobId, ProjectId},
         names::FilePath,
     },
-    services::{Portal, files::Target, tasks::Work},
+    services::{
+        Portal,
+        files::Target,
+        jobs::{self, Doomed},
+        tasks::Work,
+    },
     storage::{self, Kind, keys},
-    store::{self, JobFilter, Lease, Task, TaskState},
+    store::{self, Lease, Task, TaskState},
 };
 use std::time::{Duration, Instant};
 
@@ -146,6 +151,7 @@ impl Tasks {
             Work::DeleteFiles { targets } => self.delete_files(project, targets).await,
             Work::MoveFiles { from, to } => self.move_files(project, from, to).await,
             Work::DeleteProject => self.delete_project(lease, project).await,
+            Work::DeleteJob(doomed) => self.delete_job(lease, project, doomed).await,
         }
     }
 
@@ -266,14 +272,12 @@ impl Tasks {
 
     async fn delete_project(&self, lease: &Lease, project: ProjectId) -> anyhow::Result<Step> {
         let portal = &self.0;
-        let jobs = portal
-            .store
-            .list_jobs(&[project], &JobFilter::default(), None, 20)
-            .await?;
+        let jobs = portal.store.list_doomed_jobs(project, 20).await?;
         if !jobs.is_empty() {
-            for place in &jobs {
-                self.delete_job(lease, place.job.id, place.job.number)
-                    .await?;
+            for (job, number) in &jobs {
+                jobs::clear_objects(portal, *job).await?;
+                let permit = Permitted::by_system(*job, "a job of a deleted project");
+                self.delete_rows(lease, &permit, *number).await?;
             }
             return Ok(some(jobs.len()));
         }
@@ -291,20 +295,37 @@ impl Tasks {
         Ok(Step::Over)
     }
 
-    /// Its objects first: nobody could find them once the rows are gone.
-    async fn delete_job(&self, lease: &Lease, job: JobId, number: i64) -> anyhow::Result<()> {
-        let portal = &self.0;
-        for attempt in portal.store.list_attempts(job).await? {
-            if let Some(cluster) = portal.clusters.get(&attempt.cluster) {
-                cluster.delete(&attempt.object).await.map_err(|error| {
-                    storage::Error::Unavailable(format!("cluster/{}: {error}", attempt.cluster))
-                })?;
-            }
+    /// With its rows gone it looks once more: whoever was merging its log may have ended only then.
+    async fn delete_job(
+        &self,
+        lease: &Lease,
+        project: ProjectId,
+        doomed: &Doomed,
+    ) -> anyhow::Result<Step> {
+        let count = jobs::clear(&self.0, project, doomed, STEP).await?;
+        if count > 0 {
+            return Ok(some(count));
         }
-        let mut tx = portal.store.begin_under(lease).await?;
-        let permit = Permitted::by_system(job, "a job of a deleted project");
-        tx.delete_job(&permit, number).await?;
-        Ok(tx.commit().await?)
+        let permit = Permitted::by_system(doomed.job, "a deleted job");
+        let was_there = self.delete_rows(lease, &permit, doomed.number).await?;
+        Ok(some(usize::from(was_there)))
+    }
+
+    /// Whether they were still there.
+    async fn delete_rows(
+        &self,
+        lease: &Lease,
+        job: &Permitted<JobId>,
+        number: i64,
+    ) -> anyhow::Result<bool> {
+        let mut tx = self.0.store.begin_under(lease).await?;
+        match tx.delete_job(job, number).await {
+            Ok(()) => {}
+            Err(store::Error::Stale(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// How much is left, where that is quickly known.
@@ -327,6 +348,16 @@ impl Tasks {
                 let jobs = self.0.store.count_jobs(project).await?;
                 let prefix = keys::project_prefix(project);
                 (u64::try_from(jobs).unwrap_or(0), vec![prefix])
+            }
+            Work::DeleteJob(doomed) => {
+                let outputs = doomed.outputs.iter();
+                let outputs = outputs.map(|folder| keys::files_prefix(project, Some(folder)));
+                let mut prefixes = vec![
+                    keys::log_prefix(project, doomed.job),
+                    keys::job_code_prefix(project, doomed.job),
+                ];
+                prefixes.extend(outputs);
+                (1, prefixes)
             }
         };
         let mut pages = 0;
@@ -386,6 +417,6 @@ fn things(count: u64) -> String {
 fn past(work: &Work) -> &'static str {
     match work {
         Work::MoveFiles { .. } => "moved",
-        Work::DeleteFiles { .. } | Work::DeleteProject => "deleted",
+        Work::DeleteFiles { .. } | Work::DeleteProject | Work::DeleteJob(_) => "deleted",
     }
 }

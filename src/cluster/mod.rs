@@ -2,7 +2,7 @@
 //! and what follows from an end is the services' business.
 use crate::{
     domain::{
-        job::{Exit, JobSpec, Resources},
+        job::{EnvValue, Exit, Resources, Size},
         names::{ClusterName, ObjectName, StreamName},
     },
     manifest::SparkApplication,
@@ -126,9 +126,16 @@ impl Cluster {
     }
 
     /// What a job would take here, which need not be what it asks for elsewhere.
-    pub fn asks(&self, spec: &JobSpec) -> Resources {
+    pub fn asks(&self, size: &Size) -> Resources {
         match self {
-            Self::Local(_) => local::asks(spec),
+            Self::Local(_) => local::asks(size),
+        }
+    }
+
+    /// Whether an environment variable of a job here can take its value from a secret.
+    pub fn takes_secrets(&self) -> bool {
+        match self {
+            Self::Local(_) => false,
         }
     }
 
@@ -140,9 +147,13 @@ impl Cluster {
     }
 
     /// What of a job's wishes it would override: each by its field, with the sentence that says what would be right.
-    pub fn overrides(&self, spec: &JobSpec) -> Vec<(String, String)> {
+    pub fn overrides(
+        &self,
+        conf: &BTreeMap<String, String>,
+        env: &BTreeMap<String, EnvValue>,
+    ) -> Vec<(String, String)> {
         match self {
-            Self::Local(_) => local::overridden(spec),
+            Self::Local(_) => local::overridden(conf, env),
         }
     }
 

@@ -9,7 +9,6 @@ words! {
     EventKind {
         Accepted = "accepted",
         Placed = "placed",
-        Waiting = "waiting",
         Started = "started",
         AttemptEnded = "attempt_ended",
         Retry = "retry",
@@ -17,7 +16,6 @@ words! {
         Succeeded = "succeeded",
         Failed = "failed",
         Cancelled = "cancelled",
-        Note = "note",
     }
 }
 

@@ -232,7 +232,16 @@ pub struct Resources {
     pub memory: u64,
 }
 
-impl JobSpec {
+/// What a job's resources are reckoned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    pub language: Language,
+    pub driver: DriverSize,
+    pub executor: ExecutorSize,
+    pub dynamic_allocation: Option<DynamicAllocation>,
+}
+
+impl Size {
     /// The most executors it may have.
     pub fn executors(&self) -> u32 {
         self.dynamic_allocation
@@ -256,6 +265,21 @@ impl JobSpec {
             cores: u64::from(self.driver.cores) + executors * u64::from(self.executor.cores),
             memory: driver.saturating_add(executor.saturating_mul(executors)),
         }
+    }
+}
+
+impl JobSpec {
+    pub fn size(&self) -> Size {
+        Size {
+            language: self.language,
+            driver: self.driver.clone(),
+            executor: self.executor.clone(),
+            dynamic_allocation: self.dynamic_allocation.clone(),
+        }
+    }
+
+    pub fn resources(&self) -> Resources {
+        self.size().resources()
     }
 
     /// Files of the project that it runs: main file first, then `py_files` and `jars`, with the field each came from.
@@ -337,6 +361,8 @@ pub struct Job {
     pub card: Option<Card>,
     pub cancel_requested: Option<CancelRequest>,
     pub rules_version: String,
+    /// Which copy of its code its attempts run; absent before the first, and where it was made before copies had numbers.
+    pub code_copy: Option<i64>,
     /// The id of its latest event.
     pub last_event: i64,
 }
@@ -390,8 +416,10 @@ pub enum Exit {
     Cancelled,
     /// The portal ended it at the job's maximum run time.
     TimedOut { seconds: u64 },
-    /// It could not be started.
+    /// It could not be started; another time perhaps.
     NotStarted { why: String },
+    /// Its cluster will not start it, however often it is asked.
+    Refused { why: String },
     /// It is gone and left no word.
     Vanished { why: String },
 }

@@ -10,7 +10,7 @@ use crate::domain::{
     names::{ClusterName, ObjectName},
     quantity::Memory,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One attempt of a job and where it goes.
@@ -58,7 +58,7 @@ impl Default for SiteConf {
 }
 
 /// Where a Spark conf value came from; later ones go before earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     SiteDefault,
@@ -80,7 +80,7 @@ impl Origin {
 }
 
 /// The very object that is created, and the origin of each of its conf values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Populated {
     pub app: SparkApplication,
     pub origins: BTreeMap<String, Origin>,

@@ -5,12 +5,11 @@ use crate::{
         access::Permitted,
         event::EventKind,
         ids::JobId,
-        job::{Attempt, AttemptPhase, Card, Cause, Exit, Job, Phase},
+        job::{Attempt, AttemptPhase, Card, Cause, Exit, Job, Phase, Resources},
         names::ClusterName,
     },
-    manifest::Placement,
     storage::{self, keys},
-    store::{self, Lease, NewAttempt, PhaseChange, Tx},
+    store::{self, Lease, NewAttempt, PhaseChange, Place, Tx},
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -19,67 +18,161 @@ fn permit(job: JobId) -> Permitted<JobId> {
     Permitted::by_system(job, "the way of an attempt")
 }
 
+/// What became of placing a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    Starts,
+    /// Not now: the job says why, and it was put off so that others get their turn.
+    PutOff,
+    /// It is not to be placed any more: cancelled meanwhile, or failed because its code is gone.
+    Not,
+}
+
+/// How long a job is put off that cannot be placed for a reason of its own.
+const PUT_OFF: Duration = Duration::from_secs(30);
+
+/// Why a job's code was not copied.
+enum NotCopied {
+    /// The file is not there any more.
+    Gone(String),
+    /// Later, perhaps.
+    Now(String),
+}
+
 /// Places a waiting job: its code copied, then attempt and event in one transaction. Its object is made afterwards, by
 /// whoever watches the cluster, so that a crash between the two is nothing special.
+///
+/// An error is the database's or the lease's and says nothing about the job; what is wrong with the job becomes its own.
 pub async fn place(
     portal: &Portal,
     lease: &Lease,
     job: &Job,
     cluster: &ClusterName,
-    load: crate::domain::job::Resources,
-) -> Result<()> {
-    if let Err(missing) = copy_code(portal, job).await? {
-        return fail_unplaced(portal, lease, job, &missing).await;
-    }
-    let number = job.attempts + 1;
-    let namespace = portal
-        .clusters
-        .get(cluster)
-        .map_or("", |c| c.namespace())
-        .to_owned();
-    let attempt = NewAttempt {
-        number,
-        object: job.slug.attempt(number),
-        cluster: cluster.clone(),
-        namespace,
-        resources: load,
+    load: Resources,
+) -> Result<Placed, store::Error> {
+    let copy = match job.attempts {
+        0 => match copy_code(portal, lease, job).await {
+            Ok(()) => Some(lease.number),
+            Err(NotCopied::Gone(file)) => return fail_unplaced(portal, lease, job, &file).await,
+            Err(NotCopied::Now(why)) => return put_off(portal, lease, job, &why).await,
+        },
+        _ => job.code_copy,
     };
-    let now = portal.clock.now();
+    let Some(place) = portal.store.find_job(job.id).await? else {
+        return Ok(Placed::Not);
+    };
+    let attempt = match new_attempt(portal, &place, cluster, load, copy) {
+        Ok(attempt) => attempt,
+        Err(error) => return odd(portal, lease, job, &error).await,
+    };
+    let tx = portal.store.begin_under(lease).await?;
+    match write_placed(tx, job, &attempt, copy, portal.clock.now()).await {
+        Ok(()) => Ok(Placed::Starts),
+        // It was cancelled, or two stood in each other's way: the next tick sees how it is.
+        Err(store::Error::Stale(_) | store::Error::Collided) => Ok(Placed::Not),
+        Err(error @ store::Error::Unavailable(_)) => Err(error),
+        Err(error) => odd(portal, lease, job, &error.into()).await,
+    }
+}
+
+fn new_attempt(
+    portal: &Portal,
+    place: &Place,
+    cluster: &ClusterName,
+    resources: Resources,
+    copy: Option<i64>,
+) -> Result<NewAttempt> {
+    let job = &place.job;
+    let number = job.attempts + 1;
+    let placement = jobs::place_for(portal, place, number, cluster);
+    let object = jobs::populated(portal, &job.spec, &placement, &job.slug, copy)?;
+    Ok(NewAttempt {
+        number,
+        object: placement.object,
+        cluster: placement.cluster,
+        namespace: placement.namespace,
+        resources,
+        manifest: serde_json::to_string(&object).map_err(anyhow::Error::from)?,
+    })
+}
+
+async fn write_placed(
+    mut tx: Tx,
+    job: &Job,
+    attempt: &NewAttempt,
+    copy: Option<i64>,
+    now: Timestamp,
+) -> Result<(), store::Error> {
     let permit = permit(job.id);
-    let mut tx = portal.store.begin_under(lease).await?;
-    tx.move_job(
-        &permit,
-        Phase::Queued,
-        Phase::Starting,
-        &PhaseChange::at(now),
-    )
-    .await?;
-    tx.insert_attempt(&permit, &attempt, now).await?;
-    tx.set_code_copied(&permit).await?;
+    let starts = PhaseChange::at(now);
+    tx.move_job(&permit, Phase::Queued, Phase::Starting, &starts)
+        .await?;
+    tx.insert_attempt(&permit, attempt, now).await?;
+    if let Some(copy) = copy {
+        tx.set_code_copy(&permit, copy).await?;
+    }
+    let (number, cluster) = (attempt.number, &attempt.cluster);
     let text = format!("Attempt {number} was placed on {cluster}.");
     tx.add_event(job.id, EventKind::Placed, &text, None, Some(number), now)
         .await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
 
-/// Copies the job's code to the job's own prefix, once; the inner error is the file that is not there any more.
-async fn copy_code(portal: &Portal, job: &Job) -> Result<std::result::Result<(), String>> {
-    if job.attempts > 0 {
-        return Ok(Ok(()));
-    }
+/// Copies the job's code to a prefix that is this lease's own. Whoever lost the lease writes into another, so that once an
+/// attempt began, its bytes and those of the attempts after it stay what they are.
+async fn copy_code(portal: &Portal, lease: &Lease, job: &Job) -> Result<(), NotCopied> {
+    let copy = keys::job_code_copy(job.project, job.id, Some(lease.number));
     for (_, path) in job.spec.code() {
         let from = keys::project_file(job.project, path);
-        let to = keys::job_code(job.project, job.id, path);
-        match portal.storage.copy(&from, &to).await {
+        match portal.storage.copy(&from, &copy.file(path)).await {
             Ok(_) => {}
-            Err(storage::Error::NotFound) => return Ok(Err(path.to_string())),
-            Err(other) => return Err(other.into()),
+            Err(storage::Error::NotFound | storage::Error::Conflict(_)) => {
+                return Err(NotCopied::Gone(path.to_string()));
+            }
+            Err(error) => {
+                tracing::warn!(job = %job.id, file = %path, ?error, "a job's code was not copied");
+                let why = format!("Its file `{path}` cannot be read at present ({error}).");
+                return Err(NotCopied::Now(why));
+            }
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
-async fn fail_unplaced(portal: &Portal, lease: &Lease, job: &Job, missing: &str) -> Result<()> {
+/// What nobody thought of must not keep the jobs behind it from their turn.
+async fn odd(
+    portal: &Portal,
+    lease: &Lease,
+    job: &Job,
+    error: &Error,
+) -> Result<Placed, store::Error> {
+    tracing::error!(job = %job.id, ?error, "a job was not placed");
+    let why = "Something went wrong here when it was to be started.";
+    put_off(portal, lease, job, why).await
+}
+
+async fn put_off(
+    portal: &Portal,
+    lease: &Lease,
+    job: &Job,
+    why: &str,
+) -> Result<Placed, store::Error> {
+    let now = portal.clock.now();
+    let until = now.checked_add(PUT_OFF).unwrap_or(now);
+    let why = format!("{why} It is tried again in {} s.", PUT_OFF.as_secs());
+    let mut tx = portal.store.begin_under(lease).await?;
+    tx.put_off_job(&permit(job.id), job.project, &why, until)
+        .await?;
+    tx.commit().await?;
+    Ok(Placed::PutOff)
+}
+
+async fn fail_unplaced(
+    portal: &Portal,
+    lease: &Lease,
+    job: &Job,
+    missing: &str,
+) -> Result<Placed, store::Error> {
     let now = portal.clock.now();
     let card = Card {
         title: "A file of its code is gone".into(),
@@ -95,32 +188,42 @@ async fn fail_unplaced(portal: &Portal, lease: &Lease, job: &Job, missing: &str)
         ..PhaseChange::at(now)
     };
     let mut tx = portal.store.begin_under(lease).await?;
-    tx.move_job(&permit(job.id), Phase::Queued, Phase::Failed, &change)
-        .await?;
-    tx.add_event(job.id, EventKind::Failed, &card.title, None, None, now)
-        .await?;
-    Ok(tx.commit().await?)
+    if is_first(
+        tx.move_job(&permit(job.id), Phase::Queued, Phase::Failed, &change)
+            .await,
+    )? {
+        tx.add_event(job.id, EventKind::Failed, &card.title, None, None, now)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(Placed::Not)
 }
 
-/// The object of an attempt, the same however often it is asked for.
-pub fn object(
-    portal: &Portal,
-    job: &Job,
-    attempt: &Attempt,
-    user: &str,
-) -> Result<crate::manifest::SparkApplication> {
-    let placement = Placement {
-        job: job.id,
-        project: job.project,
-        attempt: attempt.number,
-        object: attempt.object.clone(),
-        cluster: attempt.cluster.clone(),
-        namespace: attempt.namespace.clone(),
-        image: jobs::image(portal, &job.spec),
-        service_account: None,
-        user: user.to_owned(),
-    };
-    Ok(jobs::populated(portal, &job.spec, &placement, &job.slug)?.app)
+/// Ends a waiting job that is to be cancelled. Who wishes it ends it himself; this is for wishes that met a job between
+/// two phases.
+pub async fn end_unwanted(portal: &Portal, lease: &Lease, job: &Job) -> Result<(), store::Error> {
+    let now = portal.clock.now();
+    let mut tx = portal.store.begin_under(lease).await?;
+    let plain = PhaseChange::at(now);
+    if is_first(
+        tx.move_job(&permit(job.id), Phase::Queued, Phase::Cancelled, &plain)
+            .await,
+    )? {
+        let text = "Cancelled before it was started again or at all.";
+        tx.add_event(job.id, EventKind::Cancelled, text, None, None, now)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Whether nobody else moved it first.
+fn is_first(moved: Result<(), store::Error>) -> Result<bool, store::Error> {
+    match moved {
+        Ok(()) => Ok(true),
+        Err(store::Error::Stale(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Its cluster knows it: from now on it is never created again.
@@ -144,11 +247,66 @@ pub async fn seen(
 
 /// Why it is not running yet.
 pub async fn waits(portal: &Portal, lease: &Lease, job: &Job, why: &str) -> Result<()> {
-    if job.reason.as_deref() == Some(why) {
+    Ok(wait(portal, lease, &[(job, why.to_owned())]).await?)
+}
+
+/// Why jobs wait, all in one transaction; nothing is written where they say it already.
+pub async fn wait(
+    portal: &Portal,
+    lease: &Lease,
+    reasons: &[(&Job, String)],
+) -> Result<(), store::Error> {
+    let is_said = |(job, why): &(&Job, String)| job.reason.as_deref() == Some(why);
+    if reasons.iter().all(is_said) {
         return Ok(());
     }
     let mut tx = portal.store.begin_under(lease).await?;
-    tx.set_job_reason(&permit(job.id), job.project, why).await?;
+    for (job, why) in reasons {
+        tx.set_job_reason(&permit(job.id), job.project, Some(why))
+            .await?;
+    }
+    tx.commit().await
+}
+
+/// How the reason begins where a log is not kept. Two look after one attempt: each takes back only what it said itself.
+const LOG_NOT_KEPT: &str = "Its log cannot be kept at present";
+
+fn is_of_its_log(reason: &str) -> bool {
+    reason.starts_with(LOG_NOT_KEPT)
+}
+
+/// The job's page says why it has not ended yet. What its cluster says goes before that.
+pub async fn log_not_kept(portal: &Portal, lease: &Lease, job: &Job, error: &Error) -> Result<()> {
+    // Somebody else was first: the next look sees how it is.
+    let is_trouble = !matches!(error, Error::Conflict(_));
+    if is_trouble && job.reason.as_deref().is_none_or(is_of_its_log) {
+        let why = format!("{LOG_NOT_KEPT}, and it ends only with its log kept. {error}");
+        waits(portal, lease, job, &why).await?;
+    }
+    Ok(())
+}
+
+pub async fn log_kept(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    match job.reason.as_deref() {
+        Some(reason) if is_of_its_log(reason) => take_back(portal, lease, job).await,
+        _ => Ok(()),
+    }
+}
+
+/// Its cluster answered: why it was not heard of is past.
+pub async fn heard(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    match job.reason.as_deref() {
+        Some(reason) if job.phase == Phase::Running && !is_of_its_log(reason) => {
+            take_back(portal, lease, job).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn take_back(portal: &Portal, lease: &Lease, job: &Job) -> Result<()> {
+    let mut tx = portal.store.begin_under(lease).await?;
+    tx.set_job_reason(&permit(job.id), job.project, None)
+        .await?;
     Ok(tx.commit().await?)
 }
 

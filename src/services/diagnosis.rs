@@ -125,6 +125,15 @@ pub async fn diagnose(
             Some(Cause::Administration),
             card("It could not be started", why.clone(), vec![], again),
         ),
+        Exit::Refused { why } => (
+            Some(Cause::UserInput),
+            card(
+                "The cluster refused it",
+                why.clone(),
+                vec![],
+                "Change what it says when you re-run it. If it says nothing of yours, tell the administrators.",
+            ),
+        ),
         Exit::Vanished { why } => (
             Some(Cause::Infrastructure),
             card("The driver vanished", why.clone(), vec![], again),

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn the_example_is_a_job_by_the_built_in_rules() {
-        let spec = validate::job(&draft(), &Rules::embedded()).expect("the example");
+        let checked = validate::job(&draft(), &Rules::embedded());
+        let spec = checked.into_result().expect("the example");
         assert_eq!(
             spec.arguments,
             ["{project}/data/sea.txt", "{output}/counts"]

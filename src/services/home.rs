@@ -1,14 +1,14 @@
 //! What somebody sees first: what they wait for, what ended lately, where they work.
-use super::{Portal, Result, jobs, projects};
+use super::{Portal, Result, projects};
 use crate::{
     domain::access::Actor,
-    store::{JobFilter, Membership, Place},
+    store::{Membership, Place},
 };
 
 /// Jobs shown as live; the list of all jobs has the rest.
 const LIVE: u32 = 20;
 /// Ended jobs shown.
-const RECENT: usize = 10;
+const RECENT: u32 = 10;
 
 pub struct Home {
     /// The caller's jobs that wait or run, newest first.
@@ -27,16 +27,12 @@ impl Home {
 
 pub async fn look(portal: &Portal, actor: &Actor) -> Result<Home> {
     let projects = projects::list_mine(portal, actor).await?;
-    let mine = JobFilter {
-        user: Some(actor.user.id),
-        ..JobFilter::default()
-    };
-    // Live jobs are among the newest; with more of them than this, fewer ended ones are shown.
-    let newest = jobs::list_mine(portal, actor, &mine, None, LIVE + 10).await?;
-    let ended = |place: &Place| place.job.phase.is_terminal();
     Ok(Home {
         live: portal.store.list_live_jobs_of(actor.user.id, LIVE).await?,
-        recent: newest.jobs.into_iter().filter(ended).take(RECENT).collect(),
+        recent: portal
+            .store
+            .list_ended_jobs_of(actor.user.id, RECENT)
+            .await?,
         projects,
     })
 }

@@ -1,5 +1,5 @@
 //! Tasks: long work that goes on by itself, seen and stopped here and carried out by `background::tasks`.
-use super::{Error, Portal, Result, error::denied, files::Target};
+use super::{Error, Portal, Result, error::denied, files::Target, jobs::Doomed};
 use crate::{
     domain::{
         access::{Action, Actor},
@@ -24,6 +24,7 @@ pub enum Work {
         to: FilePath,
     },
     DeleteProject,
+    DeleteJob(Doomed),
 }
 
 impl Work {
@@ -32,6 +33,7 @@ impl Work {
             Self::DeleteFiles { .. } => "delete_files",
             Self::MoveFiles { .. } => "move_files",
             Self::DeleteProject => "delete_project",
+            Self::DeleteJob(_) => "delete_job",
         }
     }
 
@@ -40,9 +42,9 @@ impl Work {
         Ok(serde_json::from_str(&task.input)?)
     }
 
-    /// Half a project is of no use to anybody: its deletion goes on to its end.
+    /// Half a project or half a job is of no use to anybody: its deletion goes on to its end.
     pub fn is_stoppable(&self) -> bool {
-        !matches!(self, Self::DeleteProject)
+        !matches!(self, Self::DeleteProject | Self::DeleteJob(_))
     }
 
     /// The row of a new task.
@@ -116,7 +118,8 @@ pub async fn cancel(portal: &Portal, actor: &Actor, id: TaskId) -> Result<()> {
             return Ok(());
         }
         return Err(Error::Conflict(
-            "The deletion of a project cannot be stopped: half a project is of no use.".into(),
+            "The deletion of a project or a job cannot be stopped: half of one is of no use."
+                .into(),
         ));
     }
     let mut tx = portal.store.begin().await?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! projects/<project>/files/<path>                              its files; a job's outputs among them
-//! projects/<project>/code/<job>/<path>                         the bytes that every attempt of a job runs
+//! projects/<project>/code/<job>/<copy>/<path>                  the bytes that every attempt of a job runs
 //! projects/<project>/logs/<job>/<attempt>/<stream>/<offset>-<nonce>   parts, while the stream is live
 //! projects/<project>/logs/<job>/<attempt>/<stream>.log.zst     the sealed log
 //! projects/<project>/logs/<job>/<attempt>/<stream>.index.json  where what lies in it
@@ -38,12 +38,18 @@ pub fn files_prefix(project: ProjectId, folder: Option<&FilePath>) -> Prefix {
     }
 }
 
-pub fn job_code(project: ProjectId, job: JobId, path: &FilePath) -> Key {
-    job_code_prefix(project, job).file(path)
-}
-
+/// All copies of a job's code.
 pub fn job_code_prefix(project: ProjectId, job: JobId) -> Prefix {
     Prefix(format!("projects/{project}/code/{job}/"))
+}
+
+/// One copy of a job's code; the first ones had no number.
+pub fn job_code_copy(project: ProjectId, job: JobId, copy: Option<i64>) -> Prefix {
+    let all = job_code_prefix(project, job);
+    match copy {
+        Some(copy) => Prefix(format!("{}{copy}/", all.0)),
+        None => all,
+    }
 }
 
 /// All logs of a job.
@@ -186,7 +192,7 @@ mod tests {
         let stream = StreamName::driver();
         let keys = [
             project_file(project, &path),
-            job_code(project, job, &path),
+            job_code_copy(project, job, Some(7)).file(&path),
             log_part(project, job, 2, &stream, 17, "../..\0/x9"),
             log_archive(project, job, 2, &stream),
             log_index(project, job, 2, &stream),
@@ -210,7 +216,8 @@ mod tests {
             .unwrap();
         assert_eq!(path.as_str().len(), 900);
         assert!(
-            job_code(ProjectId::new(), JobId::new(), &path)
+            job_code_copy(ProjectId::new(), JobId::new(), Some(i64::MAX))
+                .file(&path)
                 .as_str()
                 .len()
                 <= 1024

@@ -65,6 +65,8 @@ pub struct NewAttempt {
     pub namespace: String,
     /// What it takes on its cluster while it lives.
     pub resources: Resources,
+    /// The object that it is placed with, as JSON.
+    pub manifest: String,
 }
 
 /// What the living attempts of a cluster take.
@@ -73,9 +75,6 @@ pub struct Load {
     pub attempts: i64,
     pub resources: Resources,
 }
-
-/// Where a scan of living attempts stands.
-pub type AttemptCursor = (i64, String);
 
 impl Store {
     pub async fn list_attempts(&self, job: JobId) -> Result<Vec<Attempt>> {
@@ -99,6 +98,18 @@ impl Store {
                 .await
         })?;
         row.map(Attempt::try_from).transpose()
+    }
+
+    /// The object that an attempt was placed with, as JSON; absent where it was placed before that was kept.
+    pub async fn find_manifest(&self, job: JobId, number: u32) -> Result<Option<String>> {
+        let found: Option<Option<String>> = on!(self, |db| {
+            sqlx::query_scalar("SELECT manifest FROM attempts WHERE job_id = $1 AND number = $2")
+                .bind(job.to_string())
+                .bind(i64::from(number))
+                .fetch_optional(db)
+                .await
+        })?;
+        Ok(found.flatten())
     }
 
     /// The attempts of a cluster that have not ended.
@@ -135,6 +146,31 @@ impl Store {
         rows.into_iter().map(Attempt::try_from).collect()
     }
 
+    /// A job's attempts whose object still lies on its cluster.
+    pub async fn list_objects_of(&self, job: JobId) -> Result<Vec<Attempt>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM attempts WHERE job_id = $1 AND object_deleted_at IS NULL ORDER BY number"
+        );
+        let rows: Vec<Row> = on!(self, |db| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(job.to_string())
+                .fetch_all(db)
+                .await
+        })?;
+        rows.into_iter().map(Attempt::try_from).collect()
+    }
+
+    /// Whether an attempt has this object.
+    pub async fn is_object_known(&self, object: &ObjectName) -> Result<bool> {
+        let count: i64 = on!(self, |db| {
+            sqlx::query_scalar("SELECT COUNT(*) FROM attempts WHERE object = $1")
+                .bind(object.as_str())
+                .fetch_one(db)
+                .await
+        })?;
+        Ok(count > 0)
+    }
+
     pub async fn find_load(&self, cluster: &ClusterName) -> Result<Load> {
         let (attempts, cores, memory): (i64, i64, i64) = on!(self, |db| {
             sqlx::query_as(
@@ -165,8 +201,8 @@ impl Tx {
     ) -> Result<()> {
         within!(self, |db| {
             sqlx::query(
-                "INSERT INTO attempts (job_id, number, object, cluster, namespace, phase, created_at, cores, memory) \
-                 VALUES ($1, $2, $3, $4, $5, 'starting', $6, $7, $8)",
+                "INSERT INTO attempts (job_id, number, object, cluster, namespace, phase, created_at, cores, memory, manifest) \
+                 VALUES ($1, $2, $3, $4, $5, 'starting', $6, $7, $8, $9)",
             )
             .bind(job.scope().to_string())
             .bind(i64::from(attempt.number))
@@ -176,6 +212,7 @@ impl Tx {
             .bind(micros(now))
             .bind(signed(attempt.resources.cores))
             .bind(signed(attempt.resources.memory))
+            .bind(&attempt.manifest)
             .execute(db)
             .await
             .map(|_| ())

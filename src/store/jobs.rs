@@ -36,10 +36,11 @@ pub(super) struct Row {
     card: Option<String>,
     cancel_by: Option<String>,
     cancel_at: Option<i64>,
+    code_copy: Option<i64>,
     last_event: i64,
 }
 
-pub(super) const COLUMNS: &str = "j.id, j.number, j.project_id, j.user_id, j.slug, j.spec, j.rules_version, j.phase, j.phase_since, j.reason, j.created_at, j.started_at, j.ended_at, j.attempts, j.not_before, j.cause, j.card, j.cancel_by, j.cancel_at, j.last_event";
+pub(super) const COLUMNS: &str = "j.id, j.number, j.project_id, j.user_id, j.slug, j.spec, j.rules_version, j.phase, j.phase_since, j.reason, j.created_at, j.started_at, j.ended_at, j.attempts, j.not_before, j.cause, j.card, j.cancel_by, j.cancel_at, j.code_copy, j.last_event";
 
 impl TryFrom<Row> for Job {
     type Error = Error;
@@ -74,6 +75,7 @@ impl TryFrom<Row> for Job {
                 }),
                 _ => None,
             },
+            code_copy: row.code_copy,
             last_event: row.last_event,
         })
     }
@@ -146,6 +148,22 @@ impl TryFrom<PlaceRow> for Place {
     }
 }
 
+/// Where a job stands in its queue: the higher priority first, then the lower number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    priority: i64,
+    number: i64,
+}
+
+impl Turn {
+    pub fn of(job: &Job) -> Self {
+        Self {
+            priority: i64::from(job.spec.priority),
+            number: job.number,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct NewJob {
     pub id: JobId,
@@ -157,8 +175,11 @@ pub struct NewJob {
 }
 
 impl Store {
+    /// A job that is not being deleted.
     pub async fn find_job(&self, id: JobId) -> Result<Option<Place>> {
-        let sql = format!("SELECT {COLUMNS}, {NAMES} FROM jobs j {NAMED} WHERE j.id = $1");
+        let sql = format!(
+            "SELECT {COLUMNS}, {NAMES} FROM jobs j {NAMED} WHERE j.id = $1 AND j.deleting_at IS NULL"
+        );
         let row: Option<PlaceRow> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.to_string())
@@ -168,26 +189,57 @@ impl Store {
         row.map(Place::try_from).transpose()
     }
 
-    /// The jobs of a queue that may be placed now, in the order in which they should.
+    /// The jobs of a queue that may be placed now and come after `after`, in the order in which they should; among them
+    /// those that wait and are to be cancelled.
     pub async fn list_placeable(
         &self,
         queue: &QueueName,
         now: Timestamp,
+        after: Option<Turn>,
         limit: u32,
     ) -> Result<Vec<Job>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM jobs j WHERE j.phase = 'queued' AND j.queue = $1 AND j.cancel_at IS NULL \
-             AND (j.not_before IS NULL OR j.not_before <= $2) ORDER BY j.priority DESC, j.number LIMIT $3"
+            "SELECT {COLUMNS} FROM jobs j WHERE j.phase = 'queued' AND j.queue = $1 \
+             AND (j.not_before IS NULL OR j.not_before <= $2 OR j.cancel_at IS NOT NULL) \
+             AND j.priority <= $3 AND (j.priority < $3 OR j.number > $4) ORDER BY j.priority DESC, j.number LIMIT $5"
         );
+        let (priority, number) = after.map_or((i64::MAX, 0), |turn| (turn.priority, turn.number));
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(queue.as_str())
                 .bind(micros(now))
+                .bind(priority)
+                .bind(number)
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await
         })?;
         rows.into_iter().map(Job::try_from).collect()
+    }
+
+    /// Jobs of a project that is being deleted: their ids and numbers, those among them that are being deleted themselves.
+    pub async fn list_doomed_jobs(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<(JobId, i64)>> {
+        let rows: Vec<(String, i64)> = on!(self, |db| {
+            sqlx::query_as(
+                "SELECT id, number FROM jobs WHERE project_id = $1 ORDER BY number LIMIT $2",
+            )
+            .bind(project.to_string())
+            .bind(i64::from(limit))
+            .fetch_all(db)
+            .await
+        })?;
+        let read = |(id, number): (String, i64)| {
+            let column = Column {
+                table: "jobs",
+                id: &id,
+            };
+            Ok((column.parse("id", &id)?, number))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// How many jobs of its queue are before this one.
@@ -207,7 +259,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Moves a job from one phase to another; `Stale` where it is no longer in the first.
+    /// Moves a job from one phase to another; `Stale` where it is no longer in the first, and where it is to be cancelled
+    /// and would wait or start again.
     pub async fn move_job(
         &mut self,
         job: &Permitted<JobId>,
@@ -224,7 +277,7 @@ impl Tx {
                 "UPDATE jobs SET phase = $3, phase_since = $4, reason = $5, cause = $6, card = $7, not_before = $8, \
                  started_at = CASE WHEN $3 = 'running' AND started_at IS NULL THEN $4 ELSE started_at END, \
                  ended_at = CASE WHEN $3 IN ('succeeded', 'failed', 'cancelled') THEN $4 ELSE NULL END \
-                 WHERE id = $1 AND phase = $2",
+                 WHERE id = $1 AND phase = $2 AND ($3 NOT IN ('queued', 'starting') OR cancel_at IS NULL)",
             )
             .bind(job.scope().to_string())
             .bind(from.as_str())
@@ -245,22 +298,20 @@ impl Tx {
         }
     }
 
-    /// Says in words why the job waits. Nothing is written where that is what it says already; true where it was.
+    /// Says in words why the job waits, or that it does not. Nothing is written where that is what it says already; true where it was.
     pub async fn set_job_reason(
         &mut self,
         job: &Permitted<JobId>,
         project: ProjectId,
-        reason: &str,
+        reason: Option<&str>,
     ) -> Result<bool> {
         let rows = within!(self, |db| {
-            sqlx::query(
-                "UPDATE jobs SET reason = $2 WHERE id = $1 AND (reason IS NULL OR reason <> $2)",
-            )
-            .bind(job.scope().to_string())
-            .bind(reason)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected())
+            sqlx::query("UPDATE jobs SET reason = $2 WHERE id = $1 AND reason IS DISTINCT FROM $2")
+                .bind(job.scope().to_string())
+                .bind(reason)
+                .execute(db)
+                .await
+                .map(|done| done.rows_affected())
         })?;
         if rows > 0 {
             self.touch(Change::Job(project, *job.scope()));
@@ -290,11 +341,12 @@ impl Tx {
         Ok(rows > 0)
     }
 
-    /// Remembers that the job's code lies under its own prefix.
-    pub async fn set_code_copied(&mut self, job: &Permitted<JobId>) -> Result<()> {
+    /// Remembers which copy of the job's code its attempts run.
+    pub async fn set_code_copy(&mut self, job: &Permitted<JobId>, copy: i64) -> Result<()> {
         within!(self, |db| {
-            sqlx::query("UPDATE jobs SET code_copied = TRUE WHERE id = $1")
+            sqlx::query("UPDATE jobs SET code_copied = TRUE, code_copy = $2 WHERE id = $1")
                 .bind(job.scope().to_string())
+                .bind(copy)
                 .execute(db)
                 .await
                 .map(|_| ())
@@ -302,17 +354,55 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the job's code lies under its own prefix.
-    pub async fn is_code_copied(&mut self, job: JobId) -> Result<bool> {
-        Ok(within!(self, |db| {
-            sqlx::query_scalar("SELECT code_copied FROM jobs WHERE id = $1")
-                .bind(job.to_string())
-                .fetch_one(db)
-                .await
-        })?)
+    /// A waiting job is not to be placed before a moment, and why; nothing where it waits no longer.
+    pub async fn put_off_job(
+        &mut self,
+        job: &Permitted<JobId>,
+        project: ProjectId,
+        reason: &str,
+        not_before: Timestamp,
+    ) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query(
+                "UPDATE jobs SET reason = $2, not_before = $3 WHERE id = $1 AND phase = 'queued'",
+            )
+            .bind(job.scope().to_string())
+            .bind(reason)
+            .bind(micros(not_before))
+            .execute(db)
+            .await
+            .map(|_| ())
+        })?;
+        self.touch(Change::Job(project, *job.scope()));
+        Ok(())
     }
 
-    /// Removes an ended job's rows; `Stale` where it lives.
+    /// Hides an ended job that is to be deleted; `Stale` where it lives, or somebody else was first.
+    pub async fn begin_deleting_job(
+        &mut self,
+        job: &Permitted<JobId>,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<()> {
+        let rows = within!(self, |db| {
+            sqlx::query(
+                "UPDATE jobs SET deleting_at = $2 WHERE id = $1 AND deleting_at IS NULL \
+                 AND phase IN ('succeeded', 'failed', 'cancelled')",
+            )
+            .bind(job.scope().to_string())
+            .bind(micros(now))
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        if rows == 0 {
+            return Err(Error::Stale("the job"));
+        }
+        self.touch(Change::Job(project, *job.scope()));
+        Ok(())
+    }
+
+    /// Removes an ended job's rows; `Stale` where it lives or they are gone.
     pub async fn delete_job(&mut self, job: &Permitted<JobId>, number: i64) -> Result<()> {
         if let Inner::Sqlite(tx) = &mut self.inner {
             sqlx::query("DELETE FROM jobs_search WHERE rowid = $1")

@@ -108,10 +108,11 @@ impl Store {
         row.map(LogStream::try_from).transpose()
     }
 
-    /// Streams that are complete and not yet merged into an archive, or not to the end.
+    /// Streams that are complete and not yet merged into an archive, or not to the end; none of a job that is being deleted.
     pub async fn list_unmerged_streams(&self, limit: u32) -> Result<Vec<LogStream>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM log_streams WHERE (archive_key IS NULL OR parts_left) AND complete LIMIT $1"
+            "SELECT {COLUMNS} FROM log_streams WHERE (archive_key IS NULL OR parts_left) AND complete \
+             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = job_id AND j.deleting_at IS NOT NULL) LIMIT $1"
         );
         let rows: Vec<Row> = on!(self, |db| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))

@@ -10,8 +10,8 @@ mod idempotency;
 mod installation;
 mod jobs;
 mod leases;
-mod live_jobs;
 mod logs;
+mod own_jobs;
 mod projects;
 mod queues;
 mod sessions;
@@ -19,12 +19,12 @@ mod tasks;
 mod tokens;
 mod users;
 
-pub use attempts::{AttemptCursor, Load, NewAttempt};
+pub use attempts::{Load, NewAttempt};
 pub use audit::AuditEntry;
 pub use changes::Changes;
 pub use connect::Target;
 pub use idempotency::Answered;
-pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn};
+pub use jobs::{Acceptance, JobFilter, NewJob, PhaseChange, Place, PlacedOn, Turn};
 pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;
@@ -68,11 +68,14 @@ enum Inner {
     Pg(Transaction<'static, Postgres>),
 }
 
+/// Why the database does not answer; shared by all whom one such error keeps waiting.
+pub type Away = std::sync::Arc<sqlx::Error>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database does not answer; nothing was changed, except that a commit under way may have succeeded.
     #[error("the database does not answer: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Away),
     /// There is one already.
     #[error("there is one already ({0})")]
     Duplicate(String),
@@ -101,7 +104,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(Away::new(error)),
             sqlx::Error::Database(db) if db.is_unique_violation() => {
                 Self::Duplicate(db.constraint().unwrap_or(db.message()).to_owned())
             }
@@ -110,7 +113,7 @@ impl From<sqlx::Error> for Error {
                     .try_downcast_ref::<SqliteError>()
                     .is_some_and(is_about_the_file) =>
             {
-                Self::Unavailable(error)
+                Self::Unavailable(Away::new(error))
             }
             // 57P01–57P03: shutting down, crashed, not yet accepting; 08: connection; 53: out of resources.
             sqlx::Error::Database(db)
@@ -118,7 +121,7 @@ impl From<sqlx::Error> for Error {
                     c.starts_with("57P") || c.starts_with("08") || c.starts_with("53")
                 }) =>
             {
-                Self::Unavailable(error)
+                Self::Unavailable(Away::new(error))
             }
             sqlx::Error::Database(db)
                 if db.code().is_some_and(|c| c == "40001" || c == "40P01") =>

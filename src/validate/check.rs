@@ -99,6 +99,16 @@ impl Check<'_> {
         pointer: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
+        let items = self.items(pointer, parse).into_iter();
+        items.map(|(_, item)| item).collect()
+    }
+
+    /// The same with where each stands in the list.
+    pub(super) fn items<T>(
+        &mut self,
+        pointer: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<(usize, T)> {
         if self.given(pointer).is_none() {
             return Vec::new();
         }
@@ -119,7 +129,7 @@ impl Check<'_> {
         let mut good = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
             match checks::text(item, rule).and_then(|()| parse(item)) {
-                Ok(value) => good.push(value),
+                Ok(value) => good.push((i, value)),
                 Err(message) => self.add(&format!("{pointer}/{i}"), message, Some(item)),
             }
         }

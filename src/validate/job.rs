@@ -8,26 +8,56 @@ use super::{
     rules::{Rules, denied, words},
 };
 use crate::domain::{
-    job::{CodePath, DriverSize, DynamicAllocation, EnvValue, ExecutorSize, JobSpec, Language},
-    names::{ClusterName, QueueName, Title},
+    job::{
+        CodePath, DriverSize, DynamicAllocation, EnvValue, ExecutorSize, JobSpec, Language, Size,
+    },
+    names::{ClusterName, FilePath, QueueName, Title},
     tokens::{Piece, pieces},
     violation::Violations,
 };
 use std::collections::BTreeMap;
 
+/// A draft that was checked against the rules.
+#[derive(Debug)]
+pub struct Checked {
+    /// The job, where nothing was wrong.
+    pub spec: Option<JobSpec>,
+    pub parts: Parts,
+    pub wrong: Violations,
+}
+
+/// What was right in it, whatever else was wrong, of the things that are still to be looked up.
+#[derive(Debug, Default)]
+pub struct Parts {
+    pub queue: Option<QueueName>,
+    pub cluster: Option<ClusterName>,
+    pub size: Option<Size>,
+    /// Files of the project, with the field that names each.
+    pub code: Vec<(String, FilePath)>,
+    pub conf: BTreeMap<String, String>,
+    pub env: BTreeMap<String, EnvValue>,
+}
+
+impl Checked {
+    pub fn into_result(self) -> Result<JobSpec, Violations> {
+        self.spec.ok_or(self.wrong)
+    }
+}
+
 /// Checks a draft against the rules.
-pub fn job(draft: &Draft, rules: &Rules) -> Result<JobSpec, Violations> {
+pub fn job(draft: &Draft, rules: &Rules) -> Checked {
     let mut check = Check {
         draft,
         rules,
         wrong: draft.problems.clone(),
     };
-    let spec = check.spec();
+    let (spec, parts) = check.read();
     let mut wrong = check.wrong;
     sort(&mut wrong);
-    match spec {
-        Some(spec) if wrong.is_empty() => Ok(spec),
-        _ => Err(wrong),
+    Checked {
+        spec: spec.filter(|_| wrong.is_empty()),
+        parts,
+        wrong,
     }
 }
 
@@ -41,8 +71,8 @@ pub fn sort(violations: &mut Violations) {
 }
 
 impl Check<'_> {
-    /// Everything is read before anything is given up, so that every problem is found. `None` only with a violation.
-    fn spec(&mut self) -> Option<JobSpec> {
+    /// Everything is read before anything is given up, so that every problem is found. No job only with a violation.
+    fn read(&mut self) -> (Option<JobSpec>, Parts) {
         let name = self.parsed("/name", title);
         let language = self.parsed("/type", str::parse::<Language>);
         let spark_version = self.spark_version(language);
@@ -64,8 +94,8 @@ impl Check<'_> {
         let dynamic_allocation = self.dynamic_allocation();
         let spark_conf = self.conf(spark_version.as_deref());
         let env = self.env();
-        let py_files = self.list("/py_files", |text| code(text, &[".py", ".zip", ".egg"]));
-        let jars = self.list("/jars", |text| code(text, &[".jar"]));
+        let py_files = self.items("/py_files", |text| code(text, &[".py", ".zip", ".egg"]));
+        let jars = self.items("/jars", |text| code(text, &[".jar"]));
         let packages = self.list("/packages", |text| {
             checks::package(text).map(|()| text.to_owned())
         });
@@ -73,29 +103,52 @@ impl Check<'_> {
         let max_run_seconds = self.whole("/max_run_seconds");
         let max_attempts = self.whole("/max_attempts");
         let labels = self.labels();
-        Some(JobSpec {
-            name: name?,
-            language: language?,
-            spark_version: spark_version?,
-            main_file: main_file?,
-            main_class,
-            arguments,
-            queue: queue?,
-            cluster,
-            priority: i32::try_from(priority?).ok()?,
-            driver: driver?,
-            executor: executor?,
-            dynamic_allocation,
-            spark_conf,
-            env,
-            py_files,
-            jars,
-            packages,
-            image,
-            max_run_seconds: u64::try_from(max_run_seconds?).ok()?,
-            max_attempts: u32::try_from(max_attempts?).ok()?,
-            labels,
-        })
+        // What was given and is wrong may have a default in its place: nothing is reckoned with that.
+        let sizes = ["/type", "/driver", "/executor", "/dynamic_allocation"];
+        let right = sizes.iter().all(|field| self.wrong.under(field).is_empty());
+        let size = match (language, &driver, &executor) {
+            (Some(language), Some(driver), Some(executor)) if right => Some(Size {
+                language,
+                driver: driver.clone(),
+                executor: executor.clone(),
+                dynamic_allocation: dynamic_allocation.clone(),
+            }),
+            _ => None,
+        };
+        let parts = Parts {
+            queue: queue.clone(),
+            cluster: cluster.clone(),
+            size,
+            code: files(main_file.as_ref(), &py_files, &jars),
+            conf: spark_conf.clone(),
+            env: env.clone(),
+        };
+        let spec = || {
+            Some(JobSpec {
+                name: name?,
+                language: language?,
+                spark_version: spark_version?,
+                main_file: main_file?,
+                main_class,
+                arguments,
+                queue: queue?,
+                cluster,
+                priority: i32::try_from(priority?).ok()?,
+                driver: driver?,
+                executor: executor?,
+                dynamic_allocation,
+                spark_conf,
+                env,
+                py_files: plain(py_files),
+                jars: plain(jars),
+                packages,
+                image,
+                max_run_seconds: u64::try_from(max_run_seconds?).ok()?,
+                max_attempts: u32::try_from(max_attempts?).ok()?,
+                labels,
+            })
+        };
+        (spec(), parts)
     }
 
     fn spark_version(&mut self, language: Option<Language>) -> Option<String> {
@@ -254,6 +307,31 @@ impl Check<'_> {
             Ok(value)
         })
     }
+}
+
+fn plain<T>(items: Vec<(usize, T)>) -> Vec<T> {
+    items.into_iter().map(|(_, item)| item).collect()
+}
+
+/// The files of the project among a job's code, with the field that names each.
+fn files(
+    main: Option<&CodePath>,
+    py_files: &[(usize, CodePath)],
+    jars: &[(usize, CodePath)],
+) -> Vec<(String, FilePath)> {
+    let main = main.map(|path| ("/main_file".to_owned(), path));
+    let py_files = py_files
+        .iter()
+        .map(|(at, path)| (format!("/py_files/{at}"), path));
+    let jars = jars.iter().map(|(at, path)| (format!("/jars/{at}"), path));
+    main.into_iter()
+        .chain(py_files)
+        .chain(jars)
+        .filter_map(|(field, path)| match path {
+            CodePath::Project(path) => Some((field, path.clone())),
+            CodePath::Image(_) => None,
+        })
+        .collect()
 }
 
 fn title(text: &str) -> Result<Title, String> {

@@ -16,5 +16,5 @@ mod tests;
 
 pub use draft::{Difference, Draft};
 pub use form::Input;
-pub use job::{job, sort};
+pub use job::{Checked, Parts, job, sort};
 pub use rules::{Presence, Rules, SparkVersion};

@@ -29,6 +29,10 @@ fn form(changes: &[(&str, &str)]) -> Draft {
     draft
 }
 
+fn job(draft: &Draft, rules: &Rules) -> Result<JobSpec, Violations> {
+    super::job(draft, rules).into_result()
+}
+
 fn check(draft: &Draft) -> Result<JobSpec, Violations> {
     job(draft, &Rules::embedded())
 }

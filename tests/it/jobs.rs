@@ -349,6 +349,76 @@ async fn a_job_that_ran_has_its_log_and_its_outputs() {
     );
 }
 
+/// Files and folders of the data folder that are named after a job.
+fn traces(portal: &Portal, of: [&str; 2]) -> Vec<String> {
+    let data = portal.data();
+    let (mut folders, mut found) = (vec![data.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let below = path.strip_prefix(&data).unwrap().display().to_string();
+            if of.iter().any(|name| below.contains(name)) {
+                found.push(below);
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_deleted_job_leaves_nothing_but_the_outputs_that_are_to_stay() {
+    let portal = Portal::new().await;
+    let ada = portal.user("ada").await;
+    let lab = Lab::new(&ada).await;
+    let _work = AtWork::begin(&portal);
+    for outputs in ["keep", "delete"] {
+        let shell = "echo seen; d={output}; d=${d#file://}; mkdir -p $d; echo whale >$d/found.txt";
+        let job = lab.job(outputs, shell).await;
+        until(&ada, &job, "Succeeded").await;
+        let id = job.trim_start_matches("/jobs/").to_owned();
+        let found = portal.services.store.find_job(id.parse().unwrap()).await;
+        let slug = found.unwrap().unwrap().job.slug.to_string();
+        let left = || {
+            let mut left = traces(&portal, [&id, &slug]);
+            left.retain(|path| {
+                outputs == "delete" || !path.contains(&format!("/files/jobs/{slug}"))
+            });
+            left
+        };
+        assert!(
+            left().iter().any(|path| path.contains("code")),
+            "{:?}",
+            left()
+        );
+        assert!(
+            left().iter().any(|path| path.contains("logs")),
+            "{:?}",
+            left()
+        );
+        assert!(
+            left().iter().any(|path| path.starts_with("runs")),
+            "{:?}",
+            left()
+        );
+        let path = format!("{job}/delete");
+        let _ = ada.post(&path, &[("/outputs", outputs)]).await.expect(303);
+        let _ = ada.page(&job).await.expect(404);
+        let gone = async {
+            while !left().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(60), gone).await;
+        assert!(gone.is_ok(), "{:?}", left());
+        let kept = lab.at(&format!("/files/view/jobs/{slug}/1/found.txt"));
+        let status = if outputs == "keep" { 200 } else { 404 };
+        let _ = ada.page(&kept).await.expect(status);
+    }
+}
+
 #[tokio::test]
 async fn a_failed_job_says_why_and_a_live_one_is_followed() {
     let portal = Portal::new().await;

@@ -74,7 +74,7 @@ impl<'a> Driver<'a> {
 }
 
 async fn round(portal: &Portal) -> Left {
-    let lease = lease(portal, LogArchiver::NAME).await;
+    let lease = lease(portal, LogArchiver::NAME, "tests").await;
     let archiver = LogArchiver(portal.services.clone());
     archiver.round(&lease).await.unwrap()
 }
@@ -165,7 +165,7 @@ async fn a_sealed_log_is_read_with_its_index_read_once() {
     portal.advance(HOUR);
     round(&portal).await;
     let row = driver.row().await;
-    let lease = lease(&portal, LogArchiver::NAME).await;
+    let lease = lease(&portal, LogArchiver::NAME, "tests").await;
     let services = &portal.services;
     let mut tx = services.store.begin_under(&lease).await.unwrap();
     tx.complete_log_stream(&of_job(driver.job), 1, &row.stream, row.size)

@@ -10,6 +10,7 @@ mod pretended_spark;
 
 #[macro_use]
 mod house;
+mod accepting;
 mod access;
 mod account;
 mod admin;
@@ -27,3 +28,4 @@ mod secrets;
 mod sign_in;
 mod store;
 mod tokens;
+mod way;

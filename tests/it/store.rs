@@ -14,6 +14,7 @@ use tourmaline::{
         names::{ClusterName, ObjectName},
         project::{Project, Visibility},
     },
+    manifest::{self, Addresses, Placement, SiteConf},
     store::{NewAttempt, NewJob, PhaseChange, Store},
 };
 
@@ -69,7 +70,12 @@ fn new_job(portal: &Portal, user: &User<'_>, spec: JobSpec) -> NewJob {
     }
 }
 
-async fn insert_job(portal: &Portal, user: &User<'_>, project: ProjectId, spec: JobSpec) -> JobId {
+pub async fn insert_job(
+    portal: &Portal,
+    user: &User<'_>,
+    project: ProjectId,
+    spec: JobSpec,
+) -> JobId {
     let job = new_job(portal, user, spec);
     let mut tx = portal.services.store.begin().await.unwrap();
     tx.insert_job(&of_project(project), &job, user.account.name.as_str())
@@ -79,7 +85,7 @@ async fn insert_job(portal: &Portal, user: &User<'_>, project: ProjectId, spec: 
     job.id
 }
 
-async fn find(store: &Store, job: JobId) -> Job {
+pub async fn find(store: &Store, job: JobId) -> Job {
     store.find_job(job).await.unwrap().unwrap().job
 }
 
@@ -97,6 +103,28 @@ pub async fn started(portal: &Portal, user: &User<'_>, project: ProjectId) -> (J
     (job, start(portal, job).await)
 }
 
+/// What a job's first attempt is placed with.
+fn manifest(job: &Job) -> String {
+    let placement = Placement {
+        job: job.id,
+        project: job.project,
+        attempt: 1,
+        object: job.slug.attempt(1),
+        cluster: ClusterName::local(),
+        namespace: "local".into(),
+        image: None,
+        service_account: None,
+        user: "ada".into(),
+    };
+    let addresses = Addresses {
+        project: "file:///project".into(),
+        output: "file:///output".into(),
+        code: "file:///code".into(),
+    };
+    let object = manifest::populate(&job.spec, &placement, &addresses, &SiteConf::default());
+    serde_json::to_string(&object).unwrap()
+}
+
 /// Puts the first attempt of a waiting job on the way.
 pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
     let waiting = find(&portal.services.store, job).await;
@@ -106,6 +134,7 @@ pub async fn start(portal: &Portal, job: JobId) -> NewAttempt {
         cluster: ClusterName::parse("local").unwrap(),
         namespace: "local".into(),
         resources: waiting.spec.resources(),
+        manifest: manifest(&waiting),
     };
     move_job(portal, job, Phase::Queued, Phase::Starting).await;
     let mut tx = portal.services.store.begin().await.unwrap();

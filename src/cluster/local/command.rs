@@ -6,7 +6,7 @@ use super::{
     paths::{self, is_plain, local_path, odd_part, plain_name},
 };
 use crate::{
-    domain::{job::JobSpec, quantity::Memory},
+    domain::{job::EnvValue, quantity::Memory},
     manifest::{
         ANNOTATION_MAX_RUN_SECONDS, ANNOTATION_TITLE, SparkApplication,
         spark_application::{ApplicationType, Spec as ApplicationSpec},
@@ -90,9 +90,12 @@ const OWN_ENV: [&str; 8] = [
 ];
 
 /// What of a job's wishes would be overridden here: the field, and the sentence that says what would be right.
-pub fn overridden(spec: &JobSpec) -> Vec<(String, String)> {
+pub fn overridden(
+    conf: &BTreeMap<String, String>,
+    env: &BTreeMap<String, EnvValue>,
+) -> Vec<(String, String)> {
     let fixed: BTreeMap<&str, &str> = FIXED_CONF.into();
-    let conf = spec.spark_conf.iter().filter_map(|(key, value)| {
+    let conf = conf.iter().filter_map(|(key, value)| {
         let why = match fixed.get(key.as_str()) {
             Some(fixed) if fixed == value => return None,
             Some(fixed) => format!("is `{fixed}` for every job on this machine"),
@@ -106,10 +109,7 @@ pub fn overridden(spec: &JobSpec) -> Vec<(String, String)> {
         };
         Some((format!("/spark_conf/{key}"), format!("`{key}` {why}. Leave it out.")))
     });
-    let env = spec
-        .env
-        .keys()
-        .filter(|name| OWN_ENV.contains(&name.as_str()));
+    let env = env.keys().filter(|name| OWN_ENV.contains(&name.as_str()));
     let env = env.map(|name| {
         let why =
             format!("`{name}` is set by the runner for every job on this machine. Leave it out.");

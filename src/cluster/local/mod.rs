@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config},
     domain::{
         clock::Clock,
-        job::{Exit, JobSpec, Resources},
+        job::{Exit, Resources, Size},
         names::{ClusterName, ObjectName, StreamName},
         quantity::Memory,
     },
@@ -100,15 +100,15 @@ impl Look {
 }
 
 /// What a job takes here: all its executors' cores, and one heap for driver and executors.
-pub fn asks(spec: &JobSpec) -> Resources {
-    let executors = u64::from(spec.executors());
+pub fn asks(size: &Size) -> Resources {
+    let executors = u64::from(size.executors());
     Resources {
-        cores: (executors * u64::from(spec.executor.cores)).max(1),
-        memory: spec
+        cores: (executors * u64::from(size.executor.cores)).max(1),
+        memory: size
             .driver
             .memory
             .bytes()
-            .saturating_add(spec.executor.memory.bytes().saturating_mul(executors)),
+            .saturating_add(size.executor.memory.bytes().saturating_mul(executors)),
     }
 }
 

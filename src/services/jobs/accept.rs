@@ -1,17 +1,18 @@
 //! Accepting a job: validated, authorised, held against fixed limits, committed with its first event. Milliseconds.
 use super::{acceptor::Wanted, placing};
 use crate::{
+    cluster::Cluster,
     domain::{
         access::{Action, Actor},
         ids::{JobId, ProjectId},
-        job::{CodePath, Job, JobSpec, Phase},
-        names::{FilePath, ObjectName},
+        job::{EnvValue, Job, JobSpec, Phase},
+        names::{FilePath, QueueName},
         violation::Violations,
     },
     services::{Error, Portal, Result, idempotency::Key},
     storage::{self, keys},
     store::{self, NewJob, Place, QueueState},
-    validate::{self, Draft},
+    validate::{self, Checked, Draft, Parts},
 };
 use std::time::Duration;
 
@@ -48,12 +49,10 @@ pub async fn submit(
             retry_seconds: 60,
         });
     }
-    let mut random = [0; 6];
-    getrandom::fill(&mut random).map_err(anyhow::Error::from)?;
     let job = NewJob {
         id: JobId::new(),
         user: actor.user.id,
-        slug: ObjectName::for_job(&spec.name, random),
+        slug: portal.acceptor.draw_name(&spec.name)?,
         rules_version: portal.rules.now().version().to_owned(),
         created_at: portal.clock.now(),
         spec,
@@ -61,11 +60,11 @@ pub async fn submit(
     let wanted = Wanted {
         permit,
         actor: actor.clone(),
-        job: job.clone(),
+        job,
         key: key.cloned(),
     };
     match portal.acceptor.accept(portal, wanted).await? {
-        Ok(number) => Ok(Accepted {
+        Ok((job, number)) => Ok(Accepted {
             id: job.id,
             new: Some(Box::new(Place {
                 user_name: actor.user.name.clone(),
@@ -110,50 +109,37 @@ fn queued(job: NewJob, project: ProjectId, number: i64) -> Job {
         cause: None,
         card: None,
         cancel_requested: None,
+        code_copy: None,
         last_event: 1,
     }
 }
 
-/// Everything that is wrong with a draft, or the job.
+/// Everything that is wrong with a draft, or the job: what is right in a draft is looked up beside what is not.
 pub(super) async fn check(portal: &Portal, project: ProjectId, draft: &Draft) -> Result<JobSpec> {
-    let rules = portal.rules.now();
-    let parsed = validate::job(draft, &rules);
-    let mut wrong = Violations::default();
-    match &parsed {
-        Ok(spec) => {
-            look_up_queue(portal, spec, &mut wrong).await?;
-            look_up_cluster(portal, spec, &mut wrong);
-            look_up_code(portal, project, spec, &mut wrong).await;
-        }
-        Err(violations) => {
-            // The file is looked up beside the other problems, so that all come at once.
-            let main = draft.value("/main_file");
-            if violations.on("/main_file").is_empty()
-                && let Ok(CodePath::Project(path)) = CodePath::parse(main)
-            {
-                let files = [("/main_file".to_owned(), &path)];
-                look_up(portal, project, &files, &mut wrong).await;
-            }
-            wrong.extend(violations.clone());
-        }
+    let Checked {
+        spec,
+        parts,
+        mut wrong,
+    } = validate::job(draft, &portal.rules.now());
+    if let Some(queue) = &parts.queue {
+        look_up_queue(portal, queue, &mut wrong).await?;
     }
+    look_up_cluster(portal, &parts, &mut wrong);
+    look_up(portal, project, &parts.code, &mut wrong).await;
     validate::sort(&mut wrong);
-    match parsed {
-        Ok(spec) if wrong.is_empty() => Ok(spec),
+    match spec {
+        Some(spec) if wrong.is_empty() => Ok(spec),
         _ => Err(Error::Invalid(wrong)),
     }
 }
 
-async fn look_up_queue(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) -> Result<()> {
-    match portal.store.find_queue_state(&spec.queue).await? {
+async fn look_up_queue(portal: &Portal, queue: &QueueName, wrong: &mut Violations) -> Result<()> {
+    match portal.store.find_queue_state(queue).await? {
         Some(QueueState::Open | QueueState::Hold) => {}
         Some(QueueState::Drain) => wrong.add(
             "/queue",
-            format!(
-                "The queue `{}` takes no new jobs at present. Choose another.",
-                spec.queue
-            ),
-            Some(spec.queue.as_str()),
+            format!("The queue `{queue}` takes no new jobs at present. Choose another."),
+            Some(queue.as_str()),
         ),
         None => {
             let names: Vec<String> = portal
@@ -169,16 +155,17 @@ async fn look_up_queue(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) 
                     "There is no such queue. Choose one of {}.",
                     names.join(", ")
                 ),
-                Some(spec.queue.as_str()),
+                Some(queue.as_str()),
             );
         }
     }
     Ok(())
 }
 
-/// What no cluster could ever hold is refused now; what is only in use waits.
-fn look_up_cluster(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) {
-    if let Some(name) = &spec.cluster
+/// What no cluster could ever run is refused now; what is only in use waits.
+fn look_up_cluster(portal: &Portal, parts: &Parts, wrong: &mut Violations) {
+    let pinned = parts.cluster.as_ref();
+    if let Some(name) = pinned
         && portal.clusters.get(name).is_none()
     {
         let names: Vec<String> = portal
@@ -196,23 +183,33 @@ fn look_up_cluster(portal: &Portal, spec: &JobSpec, wrong: &mut Violations) {
         );
         return;
     }
-    if let Some((field, why)) = placing::never_fits(portal, spec) {
+    if let Some(size) = &parts.size
+        && let Some((field, why)) = placing::never_fits(portal, pinned, size)
+    {
         wrong.add(field, why, None);
     }
-    for (field, why) in placing::overridden(portal, spec) {
+    for (field, why) in placing::overridden(portal, parts) {
         wrong.add(&field, why, None);
     }
-}
-
-async fn look_up_code(portal: &Portal, project: ProjectId, spec: &JobSpec, wrong: &mut Violations) {
-    look_up(portal, project, &spec.code(), wrong).await;
+    if !placing::eligible(portal, pinned).any(Cluster::takes_secrets) {
+        for (name, value) in &parts.env {
+            if !matches!(value, EnvValue::Secret { .. }) {
+                continue;
+            }
+            wrong.add(
+                &format!("/env/{name}"),
+                "Jobs here cannot take a value from a secret. Give the value as text.",
+                None,
+            );
+        }
+    }
 }
 
 /// One second for all files; a store that does not answer refuses nobody.
 async fn look_up(
     portal: &Portal,
     project: ProjectId,
-    files: &[(String, &FilePath)],
+    files: &[(String, FilePath)],
     wrong: &mut Violations,
 ) {
     let all = async {

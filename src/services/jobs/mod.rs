@@ -1,14 +1,16 @@
 //! Jobs: accepted, looked at, cancelled, run again, deleted. No cluster is called here.
 mod accept;
 mod acceptor;
+mod deletion;
 mod placing;
 mod preview;
 
 pub use accept::{Accepted, submit};
 pub use acceptor::Acceptor;
+pub use deletion::{Doomed, Outputs, clear, clear_objects, delete};
 pub use placing::{Candidates, candidates, placement};
-pub(super) use preview::image;
-pub use preview::{Preview, manifest, populated, preview};
+pub use preview::{Preview, manifest, placed, preview};
+pub(super) use preview::{place_for, populated};
 
 use super::{Error, OpenJob, Portal, Result};
 use crate::{
@@ -19,7 +21,6 @@ use crate::{
         job::{Attempt, Job, Phase},
         names::FilePath,
     },
-    storage::keys,
     store::{self, JobFilter, PhaseChange, Place},
     validate::Draft,
 };
@@ -177,46 +178,6 @@ pub async fn cancel(portal: &Portal, actor: &Actor, id: JobId) -> Result<()> {
         Err(other) => return Err(other.into()),
     }
     Ok(tx.commit().await?)
-}
-
-/// What becomes of a deleted job's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outputs {
-    Keep,
-    Delete,
-}
-
-/// Removes an ended job with its logs and its copy of the code.
-pub async fn delete(portal: &Portal, actor: &Actor, id: JobId, outputs: Outputs) -> Result<()> {
-    let open = portal.open_job(actor, id, Action::RunJobs).await?;
-    let job = open.job();
-    if !job.phase.is_terminal() {
-        return Err(Error::Conflict(
-            "This job has not ended. Cancel it first, then delete it.".into(),
-        ));
-    }
-    let mut tx = portal.store.begin().await?;
-    tx.delete_job(&open.permit, job.number).await?;
-    tx.add_audit(
-        open.permit.by(),
-        "job.delete",
-        &id.to_string(),
-        job.spec.name.as_str(),
-        portal.clock.now(),
-    )
-    .await?;
-    tx.commit().await?;
-    let mut prefixes = vec![
-        keys::log_prefix(job.project, id),
-        keys::job_code_prefix(job.project, id),
-    ];
-    if outputs == Outputs::Delete {
-        prefixes.push(keys::files_prefix(job.project, Some(&folder(job)?)));
-    }
-    for prefix in prefixes {
-        while portal.storage.delete_some(&prefix, 500).await? > 0 {}
-    }
-    Ok(())
 }
 
 /// What to type to run a job again.

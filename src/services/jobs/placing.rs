@@ -5,20 +5,22 @@ use crate::{
         routing::{Candidate, Choice, choose},
     },
     domain::{
-        job::{JobSpec, Resources},
+        job::{JobSpec, Resources, Size},
         names::ClusterName,
         quantity::human_bytes,
     },
     services::{Portal, Result, site},
+    validate::Parts,
 };
 use futures::future::join_all;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Every cluster's health and load at one moment; a placement adds to the load. A cluster that is slow to answer holds up
 /// neither a person nor the jobs that others can take.
 pub struct Candidates {
     seen: Vec<Seen>,
-    waited_for: HashMap<ClusterName, bool>,
+    /// Where a job of the queue that is looked at waits for room.
+    waited_for: HashSet<ClusterName>,
 }
 
 struct Seen {
@@ -42,12 +44,13 @@ pub async fn candidates(portal: &Portal) -> Result<Candidates> {
     let seen: Result<Vec<_>> = join_all(looks).await.into_iter().collect();
     Ok(Candidates {
         seen: seen?,
-        waited_for: HashMap::new(),
+        waited_for: HashSet::new(),
     })
 }
 
 impl Candidates {
     pub fn choose(&self, spec: &JobSpec, dice: f64) -> Choice {
+        let size = spec.size();
         let all: Vec<Candidate> = self
             .seen
             .iter()
@@ -57,30 +60,47 @@ impl Candidates {
                 offers: seen.cluster.offers(&spec.spark_version),
                 capacity: seen.cluster.capacity(),
                 load: seen.load,
-                asks: seen.cluster.asks(spec),
-                waited_for: self.waited_for.contains_key(seen.cluster.name()),
+                asks: seen.cluster.asks(&size),
+                waited_for: self.waited_for.contains(seen.cluster.name()),
                 weight: 1,
             })
             .collect();
         choose(&all, spec.cluster.as_ref(), &spec.spark_version, dice)
     }
 
-    /// What a job takes on a cluster, which is now taken.
-    pub fn take(&mut self, cluster: &ClusterName, spec: &JobSpec) -> Resources {
-        for seen in &mut self.seen {
-            if seen.cluster.name() == cluster {
-                let asks = seen.cluster.asks(spec);
-                seen.load.cores += asks.cores;
-                seen.load.memory = seen.load.memory.saturating_add(asks.memory);
-                return asks;
-            }
-        }
-        Resources::default()
+    /// What a job takes on a cluster.
+    pub fn asks(&self, cluster: &ClusterName, spec: &JobSpec) -> Resources {
+        self.seen
+            .iter()
+            .find(|seen| seen.cluster.name() == cluster)
+            .map_or_else(Resources::default, |seen| seen.cluster.asks(&spec.size()))
     }
 
-    /// Jobs further back must not take the room that one waits for there.
+    /// A job was placed there.
+    pub fn take(&mut self, cluster: &ClusterName, asks: Resources) {
+        for seen in &mut self.seen {
+            if seen.cluster.name() == cluster {
+                seen.load.cores += asks.cores;
+                seen.load.memory = seen.load.memory.saturating_add(asks.memory);
+            }
+        }
+    }
+
+    /// Another queue is looked at: what one waits for keeps no other from its turn.
+    pub fn begin_queue(&mut self) {
+        self.waited_for.clear();
+    }
+
+    /// Jobs further back in the queue must not take the room that one waits for there.
     pub fn wait_for(&mut self, cluster: ClusterName) {
-        self.waited_for.insert(cluster, true);
+        self.waited_for.insert(cluster);
+    }
+
+    /// Whether no job further back in the queue can be placed, whatever it asks for.
+    pub fn take_no_more(&self) -> bool {
+        self.seen
+            .iter()
+            .all(|seen| seen.healthy.is_err() || self.waited_for.contains(seen.cluster.name()))
     }
 }
 
@@ -89,31 +109,32 @@ pub async fn placement(portal: &Portal, spec: &JobSpec) -> Result<Choice> {
     Ok(candidates(portal).await?.choose(spec, 0.5))
 }
 
+/// The clusters that a job may go to: all of them, or the one that it is pinned to.
+pub(super) fn eligible<'a>(
+    portal: &'a Portal,
+    pinned: Option<&'a ClusterName>,
+) -> impl Iterator<Item = &'a Cluster> {
+    let all = portal.clusters.iter();
+    all.filter(move |cluster| pinned.is_none_or(|pinned| pinned == cluster.name()))
+}
+
 /// What of a job's wishes would be overridden wherever it may run, so that nobody takes it for done.
-pub(super) fn overridden(portal: &Portal, spec: &JobSpec) -> Vec<(String, String)> {
-    let pinned = |cluster: &&Cluster| {
-        spec.cluster
-            .as_ref()
-            .is_none_or(|name| name == cluster.name())
-    };
-    let all = portal.clusters.iter().filter(pinned);
-    all.map(|cluster| cluster.overrides(spec))
+pub(super) fn overridden(portal: &Portal, parts: &Parts) -> Vec<(String, String)> {
+    eligible(portal, parts.cluster.as_ref())
+        .map(|cluster| cluster.overrides(&parts.conf, &parts.env))
         .min_by_key(Vec::len)
         .unwrap_or_default()
 }
 
 /// The field and the sentence where no cluster could ever hold this job.
-pub(super) fn never_fits(portal: &Portal, spec: &JobSpec) -> Option<(&'static str, String)> {
+pub(super) fn never_fits(
+    portal: &Portal,
+    pinned: Option<&ClusterName>,
+    size: &Size,
+) -> Option<(&'static str, String)> {
     let mut why = None;
-    for cluster in portal.clusters.iter() {
-        if spec
-            .cluster
-            .as_ref()
-            .is_some_and(|pinned| pinned != cluster.name())
-        {
-            continue;
-        }
-        let (asks, Some(capacity)) = (cluster.asks(spec), cluster.capacity()) else {
+    for cluster in eligible(portal, pinned) {
+        let (asks, Some(capacity)) = (cluster.asks(size), cluster.capacity()) else {
             return None;
         };
         if asks.cores > capacity.cores {

@@ -1,15 +1,17 @@
 //! The object that was, or would be, given to a cluster.
 use super::accept;
 use crate::{
+    cluster::Cluster,
     domain::{
         access::{Action, Actor},
         ids::{JobId, ProjectId},
-        job::{JobSpec, Resources},
+        job::{Attempt, JobSpec, Resources},
         names::{ClusterName, FilePath, ObjectName},
     },
     manifest::{self, Addresses, Placement, Populated, SiteConf},
     services::{Error, Portal, Result},
     storage::keys,
+    store::Place,
     validate::Draft,
 };
 
@@ -21,44 +23,24 @@ pub struct Preview {
     pub cluster_says: String,
 }
 
-/// Where a job finds its project, its output and its code.
-pub fn addresses(
-    portal: &Portal,
-    project: ProjectId,
-    job: JobId,
-    slug: &ObjectName,
-    attempt: u32,
-) -> Result<Addresses> {
-    let output = FilePath::parse(&format!("jobs/{slug}/{attempt}"))
-        .map_err(|why| Error::Internal(anyhow::anyhow!(why)))?;
-    Ok(Addresses {
-        project: portal
-            .storage
-            .folder_address(&keys::files_prefix(project, None)),
-        output: portal
-            .storage
-            .folder_address(&keys::files_prefix(project, Some(&output))),
-        code: portal
-            .storage
-            .folder_address(&keys::job_code_prefix(project, job)),
-    })
-}
-
-/// The object of one attempt.
-pub fn populated(
+/// The object of one attempt of a job, by the rules as they are now. What was placed once is read from its row.
+pub(in crate::services) fn populated(
     portal: &Portal,
     spec: &JobSpec,
     placement: &Placement,
     slug: &ObjectName,
+    copy: Option<i64>,
 ) -> Result<Populated> {
     let rules = portal.rules.now();
-    let addresses = addresses(
-        portal,
-        placement.project,
-        placement.job,
-        slug,
-        placement.attempt,
-    )?;
+    let (job, project) = (placement.job, placement.project);
+    let output = FilePath::parse(&format!("jobs/{slug}/{}", placement.attempt))
+        .map_err(|why| Error::Internal(anyhow::anyhow!(why)))?;
+    let address = |prefix| portal.storage.folder_address(&prefix);
+    let addresses = Addresses {
+        project: address(keys::files_prefix(project, None)),
+        output: address(keys::files_prefix(project, Some(&output))),
+        code: address(keys::job_code_copy(project, job, copy)),
+    };
     let mut fixed = rules.fixed_conf().clone();
     if let Some(cluster) = portal.clusters.get(&placement.cluster) {
         fixed.extend(cluster.fixed_conf());
@@ -71,6 +53,46 @@ pub fn populated(
     Ok(manifest::populate(spec, placement, &addresses, &site))
 }
 
+/// Where one attempt of a job goes.
+pub(in crate::services) fn place_for(
+    portal: &Portal,
+    place: &Place,
+    attempt: u32,
+    cluster: &ClusterName,
+) -> Placement {
+    let job = &place.job;
+    Placement {
+        job: job.id,
+        project: job.project,
+        attempt,
+        object: job.slug.attempt(attempt),
+        namespace: namespace(portal, cluster),
+        cluster: cluster.clone(),
+        image: image(portal, &job.spec),
+        service_account: None,
+        user: place.user_name.to_string(),
+    }
+}
+
+fn namespace(portal: &Portal, cluster: &ClusterName) -> String {
+    let known = portal.clusters.get(cluster);
+    known.map_or("local", Cluster::namespace).to_owned()
+}
+
+/// The object that an attempt was placed with, whatever the rules have become since.
+pub async fn placed(portal: &Portal, place: &Place, attempt: &Attempt) -> Result<Populated> {
+    let job = &place.job;
+    if let Some(kept) = portal.store.find_manifest(job.id, attempt.number).await? {
+        return Ok(serde_json::from_str(&kept).map_err(anyhow::Error::from)?);
+    }
+    // Placed before objects were kept.
+    let placement = Placement {
+        namespace: attempt.namespace.clone(),
+        ..place_for(portal, place, attempt.number, &attempt.cluster)
+    };
+    populated(portal, &job.spec, &placement, &job.slug, job.code_copy)
+}
+
 /// The object of an attempt; of the latest where none is named, or of the first, which is still to come.
 pub async fn manifest(
     portal: &Portal,
@@ -80,22 +102,12 @@ pub async fn manifest(
 ) -> Result<Populated> {
     let open = portal.open_job(actor, id, Action::SeeJobInner).await?;
     let job = open.job();
-    let attempt = attempt.unwrap_or(job.attempts).max(1);
-    let latest = portal.store.find_attempt(id, attempt).await?;
-    let placement = Placement {
-        job: id,
-        project: job.project,
-        attempt,
-        object: job.slug.attempt(attempt),
-        cluster: latest
-            .as_ref()
-            .map_or_else(ClusterName::local, |a| a.cluster.clone()),
-        namespace: latest.map_or_else(|| "local".into(), |a| a.namespace),
-        image: image(portal, &job.spec),
-        service_account: None,
-        user: open.place.user_name.to_string(),
-    };
-    populated(portal, &job.spec, &placement, &job.slug)
+    let number = attempt.unwrap_or(job.attempts).max(1);
+    if let Some(attempt) = portal.store.find_attempt(id, number).await? {
+        return placed(portal, &open.place, &attempt).await;
+    }
+    let placement = place_for(portal, &open.place, number, &ClusterName::local());
+    populated(portal, &job.spec, &placement, &job.slug, job.code_copy)
 }
 
 /// What a draft would become, without keeping anything.
@@ -116,11 +128,7 @@ pub async fn preview(
         project,
         attempt: 1,
         object: slug.attempt(1),
-        namespace: portal
-            .clusters
-            .get(&cluster)
-            .map_or("local", |c| c.namespace())
-            .to_owned(),
+        namespace: namespace(portal, &cluster),
         cluster,
         image: image(portal, &spec),
         service_account: None,
@@ -128,7 +136,7 @@ pub async fn preview(
     };
     Ok(Preview {
         asks: spec.resources(),
-        populated: populated(portal, &spec, &placement, &slug)?,
+        populated: populated(portal, &spec, &placement, &slug, None)?,
         cluster_says: match choice.placed {
             Some(cluster) => format!("{cluster} would take it now."),
             None => format!("It would wait: {}.", choice.reason()),
@@ -137,7 +145,7 @@ pub async fn preview(
 }
 
 /// The image of the job's Spark version.
-pub(crate) fn image(portal: &Portal, spec: &JobSpec) -> Option<String> {
+fn image(portal: &Portal, spec: &JobSpec) -> Option<String> {
     portal
         .rules
         .now()

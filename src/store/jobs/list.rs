@@ -136,7 +136,10 @@ impl<'a> Query<'a> {
     /// The numbers of one project's jobs in one phase or in all, up to the direction of their order.
     fn part(&mut self, project: ProjectId, phase: Option<Phase>) -> String {
         let at = self.place(Bind::Text(project.to_string()));
-        let mut conditions = vec![format!("j.project_id = {at}")];
+        let mut conditions = vec![
+            format!("j.project_id = {at}"),
+            "j.deleting_at IS NULL".to_owned(),
+        ];
         let (mut from, mut number) = ("jobs j", "j.number");
         match self.text.clone() {
             Some(text) if self.postgres => {

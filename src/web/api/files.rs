@@ -8,11 +8,7 @@ use super::{
     tasks,
 };
 use crate::{
-    domain::{
-        access::Action,
-        ids::{ProjectId, TaskId},
-        names::FilePath,
-    },
+    domain::{access::Action, ids::ProjectId, names::FilePath},
     services::{
         Error,
         files::{self, Depth, Put, Started, Target},
@@ -294,13 +290,8 @@ async fn delete(
     let started = files::delete_all(&app.portal, &actor, project, vec![target]).await?;
     Ok(match started {
         Started::Done => StatusCode::NO_CONTENT.into_response(),
-        Started::Task(task) => goes_on(task),
+        Started::Task(task) => tasks::goes_on(task),
     })
-}
-
-fn goes_on(task: TaskId) -> Response {
-    let location = [(header::LOCATION, tasks::address(task))];
-    (StatusCode::ACCEPTED, location).into_response()
 }
 
 /// A folder to make.
@@ -368,7 +359,7 @@ async fn move_to(
     Ok(
         match files::move_to(&app.portal, &actor, project, &from, &to, key.as_ref()).await? {
             Started::Done => StatusCode::NO_CONTENT.into_response(),
-            Started::Task(task) => goes_on(task),
+            Started::Task(task) => tasks::goes_on(task),
         },
     )
 }

@@ -5,6 +5,7 @@ use super::{
     idempotency,
     input::Paging,
     openapi::doc,
+    tasks,
 };
 use crate::{
     domain::{
@@ -14,7 +15,7 @@ use crate::{
     },
     services::{
         Error,
-        files::{self, Depth},
+        files::{self, Depth, Started},
         jobs::{self, Outputs},
     },
     store::Place,
@@ -105,7 +106,8 @@ fn routes_of_all() -> Vec<Route> {
             delete,
             doc("Delete an ended job")
                 .query(&[("outputs", "keep (default) or delete")])
-                .empty(204, "Deleted"),
+                .empty(204, "Deleted")
+                .empty(202, "A task deletes it; Location is the task"),
         ),
         Route::api(
             Method::POST,
@@ -401,7 +403,7 @@ async fn delete(
     Path(id): Path<JobId>,
     Query(query): Query<DeleteQuery>,
     headers: HeaderMap,
-) -> Result<StatusCode> {
+) -> Result<Response> {
     let read = view(&app, &actor, id).await?;
     conditions::if_match(&headers, Some(&conditions::tag_of(&read)?))?;
     let outputs = match query.outputs.as_str() {
@@ -411,8 +413,12 @@ async fn delete(
             return Err(Error::field("/outputs", "Give `keep` or `delete`.", Some(other)).into());
         }
     };
-    jobs::delete(&app.portal, &actor, id, outputs).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(
+        match jobs::delete(&app.portal, &actor, id, outputs).await? {
+            Started::Done => StatusCode::NO_CONTENT.into_response(),
+            Started::Task(task) => tasks::goes_on(task),
+        },
+    )
 }
 
 async fn cancel(

@@ -98,6 +98,12 @@ pub fn address(id: TaskId) -> String {
     format!("{ALL}/{id}")
 }
 
+/// The answer where a task goes on with what was asked.
+pub fn goes_on(id: TaskId) -> Response {
+    let location = [(header::LOCATION, address(id))];
+    (StatusCode::ACCEPTED, location).into_response()
+}
+
 async fn list(
     State(app): State<App>,
     Who(actor): Who,

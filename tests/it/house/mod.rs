@@ -25,6 +25,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tourmaline::{
     auth::Auth,
+    background::{Worker, tasks::Tasks},
     cluster::{Cluster, Clusters, local::Local},
     config::Config,
     domain::clock::Clock,
@@ -190,20 +191,24 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A worker's lease.
-pub async fn lease(portal: &Portal, name: &'static str) -> Lease {
-    let holder = Holder {
-        place: "tests".into(),
-        process: "tests".into(),
-    };
-    let lease = portal.services.store.acquire_lease(name, &holder, MINUTE);
-    lease.await.unwrap().unwrap()
-}
-
 /// Carries out the tasks that wait, as the background does.
 pub async fn tick_tasks(portal: &Portal) {
-    use tourmaline::background::{Worker as _, tasks::Tasks};
-    let lease = lease(portal, Tasks::NAME).await;
-    let mut tasks = Tasks(portal.services.clone());
-    tasks.tick(&lease).await.unwrap();
+    tick(portal, &mut Tasks(portal.services.clone())).await;
+}
+
+/// One tick of a piece of background work.
+pub async fn tick<W: Worker>(portal: &Portal, worker: &mut W) {
+    let lease = lease(portal, W::NAME, "tests").await;
+    worker.tick(&lease).await.unwrap();
+}
+
+/// A lease of this place's, taken from whichever process of it held it before.
+pub async fn lease(portal: &Portal, work: &'static str, process: &str) -> Lease {
+    let holder = Holder {
+        place: "tests".into(),
+        process: process.into(),
+    };
+    let store = &portal.services.store;
+    let lease = store.acquire_lease(work, &holder, MINUTE).await;
+    lease.unwrap().unwrap()
 }

@@ -27,6 +27,8 @@ on_both! {
         assert_eq!((&made.object, &made.cluster, &*made.namespace), (&new.object, &local, "local"));
         assert!(store.find_attempt(id, 2).await.unwrap().is_none());
         assert_eq!(find(store, id).await.attempts, 1);
+        assert_eq!(store.find_manifest(id, 1).await.unwrap().as_deref(), Some(&*new.manifest));
+        assert_eq!(store.find_manifest(id, 2).await.unwrap(), None);
         let resources = word_count().resources();
         assert_eq!(store.find_load(&local).await.unwrap(), Load { attempts: 1, resources });
         let elsewhere = ClusterName::parse("elsewhere").unwrap();
@@ -70,12 +72,16 @@ on_both! {
         assert_eq!(store.find_load(&local).await.unwrap(), Load::default());
         assert!(store.list_live_attempts(&local).await.unwrap().is_empty());
 
+        assert_eq!(store.list_objects_of(id).await.unwrap().len(), 1);
+        assert!(store.is_object_known(&new.object).await.unwrap());
+        assert!(!store.is_object_known(&new.object.attempt(2)).await.unwrap());
         assert!(store.list_left_objects(end, 10).await.unwrap().is_empty());
         assert_eq!(store.list_left_objects(end + MINUTE, 10).await.unwrap().len(), 1);
         let mut tx = store.begin().await.unwrap();
         tx.object_deleted(&job, 1, end).await.unwrap();
         tx.commit().await.unwrap();
         assert!(store.list_left_objects(end + MINUTE, 10).await.unwrap().is_empty());
+        assert!(store.list_objects_of(id).await.unwrap().is_empty());
     }
 
     async fn an_attempt_ends_without_a_cause_or_a_card(portal: Portal) {

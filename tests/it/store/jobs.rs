@@ -1,6 +1,6 @@
 //! Jobs: accepted, found by each filter, moved, deleted; their events.
 use super::{find, insert_job, insert_project, move_job, new_job, of_job, of_project};
-use crate::house::{HOUR, MINUTE, word_count};
+use crate::house::{HOUR, MINUTE, Portal, word_count};
 use tourmaline::{
     domain::{
         event::{Change, EventKind},
@@ -8,7 +8,7 @@ use tourmaline::{
         job::{Card, Cause, CodePath, JobSpec, Language, Phase},
         names::{QueueName, Title},
     },
-    store::{Error, JobFilter, PhaseChange, Store},
+    store::{Error, JobFilter, PhaseChange, Store, Turn},
 };
 
 fn named(name: &str) -> JobSpec {
@@ -16,6 +16,12 @@ fn named(name: &str) -> JobSpec {
         name: Title::parse(name).unwrap(),
         ..word_count()
     }
+}
+
+async fn move_to(portal: &Portal, job: JobId, from: Phase, to: Phase) -> Result<(), Error> {
+    let mut tx = portal.services.store.begin().await?;
+    tx.move_job(&of_job(job), from, to, &PhaseChange::at(portal.now()))
+        .await
 }
 
 async fn list(store: &Store, projects: &[ProjectId], filter: JobFilter) -> Vec<String> {
@@ -128,13 +134,15 @@ on_both! {
         }
     }
 
-    async fn what_somebody_waits_for(portal: Portal) {
+    async fn what_somebody_waits_for_and_what_ended(portal: Portal) {
         let (ada, bob) = (portal.user("ada").await, portal.user("bob").await);
         let store = &portal.services.store;
         let project = insert_project(&portal, &ada, "Genomes").await;
         let foreign = insert_project(&portal, &bob, "Plankton").await;
-        let ended = insert_job(&portal, &ada, project, named("ended")).await;
-        move_job(&portal, ended, Phase::Queued, Phase::Failed).await;
+        let failed = insert_job(&portal, &ada, project, named("ended")).await;
+        move_job(&portal, failed, Phase::Queued, Phase::Failed).await;
+        let named_ended = || JobFilter { name: Some("ended".into()), ..JobFilter::default() };
+        assert_eq!(list(store, &[project], named_ended()).await, ["ended"]);
         for (user, project, name) in [(&ada, project, "one"), (&bob, project, "bob's"), (&ada, foreign, "left"), (&ada, project, "two")] {
             insert_job(&portal, user, project, named(name)).await;
         }
@@ -144,6 +152,20 @@ on_both! {
         };
         assert_eq!(mine(10).await, ["two", "one"], "none where they are no member");
         assert_eq!(mine(1).await, ["two"]);
+        let ended = async || {
+            let found = store.list_ended_jobs_of(ada.account.id, 10).await.unwrap();
+            found.iter().map(|p| p.job.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ended().await, [failed]);
+        let mut tx = store.begin().await.unwrap();
+        tx.begin_deleting_job(&of_job(failed), project, portal.now()).await.unwrap();
+        let again = tx.begin_deleting_job(&of_job(failed), project, portal.now()).await;
+        assert!(matches!(again, Err(Error::Stale(_))), "{again:?}");
+        tx.commit().await.unwrap();
+        assert!(ended().await.is_empty(), "none that is being deleted");
+        assert!(store.find_job(failed).await.unwrap().is_none());
+        assert!(list(store, &[project], named_ended()).await.is_empty());
+        assert_eq!(store.list_doomed_jobs(project, 1).await.unwrap()[0].0, failed);
     }
 
     async fn a_job_moves_by_compare_and_set(portal: Portal) {
@@ -200,12 +222,17 @@ on_both! {
         let second = insert_job(&portal, &ada, project, named("second")).await;
         let urgent = insert_job(&portal, &ada, project, urgent).await;
         let queue = QueueName::default_queue();
-        let waiting = async |limit| {
-            let found = store.list_placeable(&queue, portal.now(), limit).await.unwrap();
+        let after = async |turn, limit| {
+            let found = store.list_placeable(&queue, portal.now(), turn, limit).await.unwrap();
             found.iter().map(|job| job.id).collect::<Vec<_>>()
         };
+        let waiting = async |limit| after(None, limit).await;
         assert_eq!(waiting(10).await, [urgent, first, second]);
         assert_eq!(waiting(1).await, [urgent]);
+        let turn = async |job| Some(Turn::of(&find(store, job).await));
+        assert_eq!(after(turn(urgent).await, 10).await, [first, second]);
+        assert_eq!(after(turn(first).await, 10).await, [second]);
+        assert!(after(turn(second).await, 10).await.is_empty());
         for (job, ahead) in [(urgent, 0), (first, 1), (second, 2)] {
             assert_eq!(store.count_ahead(&find(store, job).await).await.unwrap(), ahead);
         }
@@ -213,7 +240,8 @@ on_both! {
         assert!(tx.request_cancel(&of_job(first), ada.account.id, portal.now()).await.unwrap());
         assert!(!tx.request_cancel(&of_job(first), ada.account.id, portal.now()).await.unwrap());
         tx.commit().await.unwrap();
-        assert_eq!(waiting(10).await, [urgent, second], "none that is to be cancelled");
+        let unwanted = move_to(&portal, first, Phase::Queued, Phase::Starting).await;
+        assert!(matches!(unwanted, Err(Error::Stale(_))), "none that is to be cancelled starts: {unwanted:?}");
         let wish = find(store, first).await.cancel_requested.unwrap();
         assert_eq!((wish.by, wish.at), (ada.account.id, portal.now()));
         let later = PhaseChange { not_before: Some(portal.now() + HOUR), ..PhaseChange::at(portal.now()) };
@@ -221,9 +249,14 @@ on_both! {
         tx.move_job(&of_job(second), Phase::Queued, Phase::Starting, &PhaseChange::at(portal.now())).await.unwrap();
         tx.move_job(&of_job(second), Phase::Starting, Phase::Queued, &later).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(waiting(10).await, [urgent], "none before its time");
+        assert_eq!(waiting(10).await, [urgent, first], "none before its time");
         portal.advance(HOUR);
-        assert_eq!(waiting(10).await, [urgent, second]);
+        assert_eq!(waiting(10).await, [urgent, first, second]);
+        let mut tx = store.begin().await.unwrap();
+        tx.put_off_job(&of_job(second), project, "No disk.", portal.now() + HOUR).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(waiting(10).await, [urgent, first], "nor one that was put off");
+        assert_eq!(find(store, second).await.reason.as_deref(), Some("No disk."));
     }
 
     async fn why_a_job_waits_is_written_when_it_changes(portal: Portal) {
@@ -233,15 +266,14 @@ on_both! {
         let id = insert_job(&portal, &ada, project, word_count()).await;
         let mut heard = store.changes().subscribe();
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.set_job_reason(&of_job(id), project, "No cores are free.").await.unwrap());
-        assert!(!tx.set_job_reason(&of_job(id), project, "No cores are free.").await.unwrap());
-        assert!(!tx.is_code_copied(id).await.unwrap());
-        tx.set_code_copied(&of_job(id)).await.unwrap();
-        assert!(tx.is_code_copied(id).await.unwrap());
+        assert!(tx.set_job_reason(&of_job(id), project, Some("No cores are free.")).await.unwrap());
+        assert!(!tx.set_job_reason(&of_job(id), project, Some("No cores are free.")).await.unwrap());
+        tx.set_code_copy(&of_job(id), 7).await.unwrap();
         assert!(heard.try_recv().is_err(), "not before the commit");
         tx.commit().await.unwrap();
         assert_eq!(heard.try_recv().unwrap(), Change::Job(project, id));
-        assert_eq!(find(store, id).await.reason.as_deref(), Some("No cores are free."));
+        let job = find(store, id).await;
+        assert_eq!((job.reason.as_deref(), job.code_copy), (Some("No cores are free."), Some(7)));
     }
 
     async fn events_are_counted_by_their_job(portal: Portal) {
@@ -254,10 +286,10 @@ on_both! {
         );
         let mut tx = store.begin().await.unwrap();
         for (job, id) in [(one, 2), (one, 3), (other, 2)] {
-            let given = tx.add_event(job, EventKind::Note, "a note", None, Some(1), portal.now()).await;
+            let given = tx.add_event(job, EventKind::Started, "It runs.", None, Some(1), portal.now()).await;
             assert_eq!(given.unwrap(), id);
         }
-        let none = tx.add_event(JobId::new(), EventKind::Note, "a note", None, None, portal.now()).await;
+        let none = tx.add_event(JobId::new(), EventKind::Started, "It runs.", None, None, portal.now()).await;
         assert!(matches!(none, Err(Error::Stale(_))), "{none:?}");
         tx.commit().await.unwrap();
         let events = store.list_events(one, 1, 10).await.unwrap();

@@ -4,6 +4,7 @@ use crate::{
     domain::{access::Action, ids::JobId},
     services::{
         Error,
+        files::Started,
         jobs::{self, Outputs},
     },
     web::{
@@ -98,10 +99,12 @@ async fn delete(
         }
     };
     let open = app.portal.open_job(&actor, id, Action::RunJobs).await?;
-    jobs::delete(&app.portal, &actor, id, outputs).await?;
     let job = open.job();
-    Ok(redirect_with_notice(
-        &format!("/projects/{}/jobs", job.project),
-        &format!("{} was deleted.", job.spec.name),
-    ))
+    match jobs::delete(&app.portal, &actor, id, outputs).await? {
+        Started::Done => Ok(redirect_with_notice(
+            &format!("/projects/{}/jobs", job.project),
+            &format!("{} was deleted.", job.spec.name),
+        )),
+        Started::Task(task) => Ok(Redirect::to(&format!("/tasks/{task}")).into_response()),
+    }
 }
