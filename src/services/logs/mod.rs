@@ -83,7 +83,7 @@ impl Pieces {
         Self::new(portal, row.job, row.attempt, row.stream.clone())
     }
 
-    /// As [`bytes`].
+    /// As [`bytes()`].
     pub async fn read(&mut self, from: u64, max: usize) -> Result<Bytes> {
         // Between the row and the object a merge may have replaced parts by the archive; the second look sees that.
         for _ in 0..3 {
