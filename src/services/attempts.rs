@@ -256,14 +256,18 @@ pub async fn wait(
     lease: &Lease,
     reasons: &[(&Job, String)],
 ) -> Result<(), store::Error> {
-    let is_said = |(job, why): &(&Job, String)| job.reason.as_deref() == Some(why);
-    if reasons.iter().all(is_said) {
+    let mut news = Vec::with_capacity(reasons.len());
+    for (job, why) in reasons {
+        if job.reason.as_deref() != Some(why) {
+            news.push((permit(job.id), job.project, why));
+        }
+    }
+    if news.is_empty() {
         return Ok(());
     }
     let mut tx = portal.store.begin_under(lease).await?;
-    for (job, why) in reasons {
-        tx.set_job_reason(&permit(job.id), job.project, Some(why))
-            .await?;
+    for (job, project, why) in news {
+        tx.set_job_reason(&job, project, Some(why)).await?;
     }
     tx.commit().await
 }

@@ -26,6 +26,28 @@ impl Acceptance<'_> {
         let job = self.job;
         format!("{}\n{}\n{}", job.spec.name, job.slug, job.spec.main_file).to_lowercase()
     }
+
+    fn columns(&self, number: i64) -> Result<serde_json::Value> {
+        let (job, project) = (self.job, *self.project.scope());
+        Ok(serde_json::json!({
+            "id": job.id.to_string(),
+            "number": number,
+            "project": project.to_string(),
+            "user": job.user.to_string(),
+            "slug": job.slug.as_str(),
+            "name": job.spec.name.as_str(),
+            "type": job.spec.language.as_str(),
+            "queue": job.spec.queue.as_str(),
+            "cluster": job.spec.cluster.as_ref().map(ToString::to_string),
+            "priority": job.spec.priority,
+            "spec": json(&job.spec)?,
+            "rules": job.rules_version,
+            "at": micros(job.created_at),
+            "key": list::key(project),
+            "search": self.search(),
+            "actor": self.actor,
+        }))
+    }
 }
 
 impl Tx {
@@ -48,13 +70,7 @@ impl Tx {
     /// Accepts jobs and returns their numbers. `Stale` where one of their projects went away meanwhile.
     pub async fn insert_jobs(&mut self, all: &[Acceptance<'_>]) -> Result<Vec<i64>> {
         let numbers = match &mut self.inner {
-            Inner::Sqlite(tx) => {
-                let mut numbers = Vec::with_capacity(all.len());
-                for one in all {
-                    numbers.push(insert_sqlite(tx, one).await?);
-                }
-                numbers
-            }
+            Inner::Sqlite(tx) => insert_sqlite(tx, all).await?,
             Inner::Pg(tx) => insert_postgres(tx, all).await?,
         };
         for one in all {
@@ -64,47 +80,54 @@ impl Tx {
     }
 }
 
-async fn insert_sqlite(tx: &mut Transaction<'static, Sqlite>, one: &Acceptance<'_>) -> Result<i64> {
-    let (job, project) = (one.job, *one.project.scope());
-    let number: Option<i64> = sqlx::query_scalar(
+/// The same statements for any number of jobs, whose columns are one JSON text. Nobody else writes meanwhile, so the numbers
+/// are known before.
+async fn insert_sqlite(
+    tx: &mut Transaction<'static, Sqlite>,
+    all: &[Acceptance<'_>],
+) -> Result<Vec<i64>> {
+    let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM jobs")
+        .fetch_one(&mut **tx)
+        .await?;
+    let numbers: Vec<i64> = (last + 1..).take(all.len()).collect();
+    let rows = all
+        .iter()
+        .zip(&numbers)
+        .map(|(one, number)| one.columns(*number))
+        .collect::<Result<Vec<_>>>()?;
+    let rows = json(&rows)?;
+    let made = sqlx::query(
         "INSERT INTO jobs (id, number, project_id, user_id, slug, name, type, queue, cluster, priority, spec, \
          rules_version, phase, phase_since, created_at, attempts, code_copied, last_event) \
-         SELECT $1, (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), p.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-         'queued', $12, $12, 0, FALSE, 1 \
-         FROM projects p WHERE p.id = $2 AND p.deleting_at IS NULL AND p.archived_at IS NULL RETURNING number",
+         SELECT j ->> 'id', j ->> 'number', p.id, j ->> 'user', j ->> 'slug', j ->> 'name', j ->> 'type', j ->> 'queue', \
+         j ->> 'cluster', j ->> 'priority', j ->> 'spec', j ->> 'rules', 'queued', j ->> 'at', j ->> 'at', 0, FALSE, 1 \
+         FROM (SELECT value AS j FROM json_each($1)) \
+         JOIN projects p ON p.id = j ->> 'project' AND p.deleting_at IS NULL AND p.archived_at IS NULL",
     )
-    .bind(job.id.to_string())
-    .bind(project.to_string())
-    .bind(job.user.to_string())
-    .bind(job.slug.as_str())
-    .bind(job.spec.name.as_str())
-    .bind(job.spec.language.as_str())
-    .bind(job.spec.queue.as_str())
-    .bind(job.spec.cluster.as_ref().map(|c| c.as_str().to_owned()))
-    .bind(i64::from(job.spec.priority))
-    .bind(json(&job.spec)?)
-    .bind(&job.rules_version)
-    .bind(micros(job.created_at))
-    .fetch_optional(&mut **tx)
-    .await?;
-    let number = number.ok_or(Error::Stale("the project"))?;
-    sqlx::query("INSERT INTO jobs_search (rowid, project, text) VALUES ($1, $2, $3)")
-        .bind(number)
-        .bind(list::key(project))
-        .bind(one.search())
-        .execute(&mut **tx)
-        .await?;
+    .bind(&rows)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if made != all.len() as u64 {
+        return Err(Error::Stale("the project"));
+    }
     sqlx::query(
-        "INSERT INTO events (job_id, id, at, kind, text, actor) VALUES ($1, 1, $2, $3, $4, $5)",
+        "INSERT INTO jobs_search (rowid, project, text) \
+         SELECT j ->> 'number', j ->> 'key', j ->> 'search' FROM (SELECT value AS j FROM json_each($1))",
     )
-    .bind(job.id.to_string())
-    .bind(micros(job.created_at))
-    .bind(EventKind::Accepted.as_str())
-    .bind(FIRST_EVENT)
-    .bind(one.actor)
+    .bind(&rows)
     .execute(&mut **tx)
     .await?;
-    Ok(number)
+    sqlx::query(
+        "INSERT INTO events (job_id, id, at, kind, text, actor) \
+         SELECT j ->> 'id', 1, j ->> 'at', $2, $3, j ->> 'actor' FROM (SELECT value AS j FROM json_each($1))",
+    )
+    .bind(&rows)
+    .bind(EventKind::Accepted.as_str())
+    .bind(FIRST_EVENT)
+    .execute(&mut **tx)
+    .await?;
+    Ok(numbers)
 }
 
 /// All in one statement. The share lock makes a deletion that begins now wait for this and then see the jobs.
