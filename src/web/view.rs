@@ -1,6 +1,7 @@
 //! What every page shows besides its own: who is signed in, the look, times.
 use super::{App, assets, error::Result, guard::Caller};
 use crate::domain::user::{Theme, User};
+use askama::filters::{Escaper as _, Html, Safe};
 use axum::{
     Extension,
     extract::{FromRequestParts, Request, State},
@@ -187,6 +188,26 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
+/// A sentence for a page: what stands between backticks, names and values, as code.
+pub fn prose(sentence: impl std::fmt::Display) -> Safe<String> {
+    let sentence = sentence.to_string();
+    let parts: Vec<&str> = sentence.split('`').collect();
+    let is_paired = parts.len() % 2 == 1;
+    let mut html = String::with_capacity(sentence.len() + 16);
+    for (at, part) in parts.iter().enumerate() {
+        let is_code = at % 2 == 1;
+        match (is_paired, is_code) {
+            (true, true) => html.push_str("<code>"),
+            (true, false) if at > 0 => html.push_str("</code>"),
+            (false, _) if at > 0 => html.push('`'),
+            _ => {}
+        }
+        // Writing to a text cannot fail.
+        let _ = Html.write_escaped_str(&mut html, part);
+    }
+    Safe(html)
+}
+
 /// What a form is opened with, so that sending it twice is once.
 pub fn opened() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -227,4 +248,18 @@ pub async fn notices(State(app): State<App>, request: Request, next: Next) -> Re
 fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        let html = |sentence: &str| prose(sentence).0;
+        assert_eq!(html("no name"), "no name");
+        assert_eq!(html("`a` and `b`"), "<code>a</code> and <code>b</code>");
+        assert_eq!(html("`<b>` & c"), "<code>&#60;b&#62;</code> &#38; c");
+        assert_eq!(html("one ` alone <i>"), "one ` alone &#60;i&#62;");
+    }
 }

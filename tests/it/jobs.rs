@@ -125,8 +125,8 @@ async fn a_first_job_is_asked_for_and_every_mistake_is_told_at_once() {
     assert_eq!(page.value("/main_file"), "code/mian.py");
     assert!(page.value("/spark_conf").contains("spark.master=local"));
     assert!(page.errors_on("/name")[0].starts_with("Must be given"));
-    assert!(page.errors_on("/main_file")[0].contains("Did you mean `code/main.py`?"));
-    assert!(page.errors_on("/spark_conf")[0].starts_with("`spark.master` must not be set"));
+    assert!(page.errors_on("/main_file")[0].contains("Did you mean code/main.py?"));
+    assert!(page.errors_on("/spark_conf")[0].starts_with("spark.master must not be set"));
     assert_eq!(page.select(".notice-bad li").len(), 3);
     // What is folded away opens where it is wrong, and nothing else does.
     assert_eq!(page.select("details.fold[open]").len(), 1);
