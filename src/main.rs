@@ -106,6 +106,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::CheckConfig { settings } => {
             let (config, data) = settings.load()?;
             let rules = server::load_rules(&config)?;
+            server::check_files(&config)?;
             println!(
                 "The settings and the rules (version {}) fit. Data folder: {}",
                 rules.version(),

@@ -1,6 +1,6 @@
 //! Wiring: settings become adapters, adapters the portal, the portal routers and background tasks. Stops gracefully.
 use crate::{
-    auth::{Auth, first_start},
+    auth::{Auth, first_start, oidc},
     background,
     cluster::{Cluster, Clusters, local},
     config::Config,
@@ -152,6 +152,17 @@ pub fn load_rules(config: &Config) -> anyhow::Result<Rules> {
     })
 }
 
+/// Whether the files that the settings name can be read.
+pub fn check_files(config: &Config) -> anyhow::Result<()> {
+    let wrong = oidc::check(config);
+    anyhow::ensure!(
+        wrong.is_empty(),
+        "the settings do not fit:\n  {}",
+        wrong.join("\n  ")
+    );
+    Ok(())
+}
+
 /// The portal over its adapters, without anything running.
 pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::Result<Portal> {
     prepare_data(data)?;
@@ -185,6 +196,7 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     allow_many_files();
     prepare_data(data)?;
     let _lock = lock_data(data)?;
+    check_files(&config)?;
     let listen = config.server.listen;
     let portal = open_portal(config, data, Clock::system()).await?;
     seed::claim_home(&portal, &place(data)).await?;

@@ -292,6 +292,8 @@ background/log_archiver.rs: the log archiver
 background/tasks.rs: a deleted job
 background/tasks.rs: a job of a deleted project
 background/tasks.rs: the end of a deleted project
+services/accounts/identities.rs: a newcomer by a provider
+services/accounts/identities.rs: sign-in by a provider
 services/accounts/mod.rs: a new account's first password
 services/accounts/mod.rs: first start
 services/attempts.rs: the way of an attempt

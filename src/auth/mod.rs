@@ -1,7 +1,8 @@
-//! Proves who is calling: passwords, sessions, tokens, the first-start link. What it learns it hands to
+//! Proves who is calling: passwords, identity providers, sessions, tokens, the first-start link. What it learns it hands to
 //! `services::accounts`, which changes the rows; only the session's own row is written here.
 pub mod first_start;
 mod limits;
+pub mod oidc;
 pub mod passwords;
 pub mod proof;
 pub mod secret;
@@ -20,6 +21,7 @@ pub struct Auth {
     limits: Arc<Limits>,
     /// Compared with where there is no such user, so that both answers take as long.
     decoy: Arc<str>,
+    pub providers: oidc::Providers,
 }
 
 impl Auth {
@@ -29,6 +31,7 @@ impl Auth {
             hashing: Arc::new(Semaphore::new(settings.argon2_at_once)),
             limits: Arc::default(),
             decoy: passwords::hash_now(settings, "no user has this password")?.into(),
+            providers: oidc::Providers::new(&portal.config)?,
         })
     }
 }

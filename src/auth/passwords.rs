@@ -83,12 +83,7 @@ impl Auth {
             return Err(wrong());
         };
         tried.forgive();
-        if user.suspended_at.is_some() {
-            tracing::info!(user = %user.name, "a suspended user tried to sign in");
-            return Err(Error::Forbidden(
-                "This account is suspended. Ask the administrators of this portal.".into(),
-            ));
-        }
+        accounts::check_not_suspended(&user)?;
         Ok(user)
     }
 

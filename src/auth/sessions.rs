@@ -5,7 +5,7 @@ use super::{Auth, secret};
 use crate::{
     domain::{
         access::{Actor, Permitted},
-        ids::SessionId,
+        ids::{IdentityId, SessionId},
         user::{Scope, Session, User},
     },
     services::{Portal, Result, accounts},
@@ -21,15 +21,26 @@ pub struct SignedIn {
     pub session: Session,
 }
 
+/// Where a session is begun, and by what.
+#[derive(Debug, Default)]
+pub struct Beginning<'a> {
+    pub agent: &'a str,
+    pub address: &'a str,
+    /// None for a password.
+    pub identity: Option<IdentityId>,
+    /// What the identity's provider calls the session there.
+    pub provider_sid: Option<String>,
+    /// The session that the browser had; it ends.
+    pub old: Option<&'a SignedIn>,
+}
+
 impl Auth {
     /// Begins a session and ends the one that the browser had, if any. The secret goes into the cookie.
     pub async fn begin_session(
         &self,
         portal: &Portal,
         user: &User,
-        agent: &str,
-        address: &str,
-        old: Option<&SignedIn>,
+        begin: Beginning<'_>,
     ) -> Result<SecretString> {
         let secret = secret::new("")?;
         let permit = Permitted::by_system(user.id, "a session after sign-in");
@@ -38,11 +49,13 @@ impl Auth {
             secret_hash: secret::hash(secret.expose_secret()),
             user: user.id,
             created_at: portal.clock.now(),
-            agent: agent.chars().take(300).collect(),
-            address: address.to_owned(),
+            agent: begin.agent.chars().take(300).collect(),
+            address: begin.address.to_owned(),
+            identity: begin.identity,
+            provider_sid: begin.provider_sid,
         };
         let mut tx = portal.store.begin().await?;
-        if let Some(old) = old {
+        if let Some(old) = begin.old {
             let theirs =
                 Permitted::by_system(old.actor.user.id, "the session before a new sign-in");
             tx.delete_session(&theirs, old.session.id).await?;

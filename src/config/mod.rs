@@ -3,12 +3,14 @@
 //! [`load`] reads, [`Config::validate`] says everything that is wrong at once, by key. Nothing here opens or connects.
 mod database;
 mod local;
+mod provider;
 mod server;
 mod sign_in;
 mod work;
 
 pub use database::Database;
 pub use local::Local;
+pub use provider::{ClaimPath, Claims, FirstLogin, Provider};
 pub use server::{LogFormat, Server};
 pub use sign_in::SignIn;
 pub use work::Work;

@@ -1,9 +1,14 @@
-//! `[sign_in]`: local accounts, sessions and tokens.
+//! `[sign_in]`: local accounts, identity providers, sessions and tokens.
+use super::provider::{self, Provider};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignIn {
+    /// Whether one may sign in with a name and a password kept here; default true. False needs a provider.
+    pub local_accounts: bool,
+    /// Identity providers, each with its button on the sign-in page; default none.
+    pub providers: Vec<Provider>,
     /// Memory of one argon2id hash in KiB; default and least 19,456 (19 MiB).
     pub argon2_memory_kib: u32,
     /// Passes of argon2id; default and least 2.
@@ -21,6 +26,8 @@ pub struct SignIn {
 impl Default for SignIn {
     fn default() -> Self {
         Self {
+            local_accounts: true,
+            providers: Vec::new(),
             argon2_memory_kib: 19_456,
             argon2_passes: 2,
             argon2_at_once: 2,
@@ -33,6 +40,33 @@ impl Default for SignIn {
 
 impl SignIn {
     pub(super) fn validate(&self, wrong: &mut Vec<String>) {
+        if !self.local_accounts && self.providers.is_empty() {
+            wrong.push("sign_in.local_accounts: false leaves no way to sign in; add a [[sign_in.providers]]".into());
+        }
+        if self.providers.len() > provider::MOST {
+            wrong.push(format!(
+                "sign_in.providers: there are {}; at most {} are taken",
+                self.providers.len(),
+                provider::MOST
+            ));
+        }
+        for (n, one) in self.providers.iter().enumerate() {
+            let at = format!("sign_in.providers[{n}]");
+            one.validate(&at, wrong);
+            let before = &self.providers[..n];
+            if before.iter().any(|other| other.name == one.name) {
+                wrong.push(format!(
+                    "{at}.name: `{}` is taken by one before; names differ",
+                    one.name
+                ));
+            }
+            if before.iter().any(|other| other.issuer == one.issuer) {
+                wrong.push(format!(
+                    "{at}.issuer: `{}` is there already; one entry is one issuer",
+                    one.issuer
+                ));
+            }
+        }
         if !(19_456..=4 << 20).contains(&self.argon2_memory_kib) {
             wrong.push(format!(
                 "sign_in.argon2_memory_kib: {} must be 19456 (19 MiB) to {} (4 GiB)",

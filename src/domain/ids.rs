@@ -41,5 +41,6 @@ id! {
     TokenId,
     /// Names a session on the account page; it is not the secret in the cookie.
     SessionId,
+    IdentityId,
     AuditId,
 }

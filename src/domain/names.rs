@@ -50,10 +50,11 @@ macro_rules! name {
 name! {
     /// A user's sign-in name: 1–64 of `a–z 0–9 . _ -`, lower case, first a letter or digit.
     UserName(user_name),
-    /// A queue's, a cluster's or a stream's name: a DNS label of up to 63.
+    /// A queue's, a cluster's, a stream's or an identity provider's name: a DNS label of up to 63.
     QueueName(label),
     ClusterName(label),
     StreamName(label),
+    ProviderName(label),
     /// A Kubernetes object's name, DNS-1035 and at most 30, so that all names derived from it fit.
     ObjectName(object_name),
     /// A file or folder in a project: at most 64 segments of at most 200 bytes, 900 in all, no leading or trailing slash.

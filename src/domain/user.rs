@@ -1,8 +1,8 @@
 //! People and the proofs by which they call.
 use super::{
-    ids::{SessionId, TokenId, UserId},
+    ids::{IdentityId, SessionId, TokenId, UserId},
     job::words,
-    names::UserName,
+    names::{ProviderName, UserName},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,21 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     pub agent: String,
     pub address: String,
+}
+
+/// By what an identity provider knows a user.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub id: IdentityId,
+    pub user: UserId,
+    /// What the provider was called in the settings at the last sign-in.
+    pub provider: ProviderName,
+    pub issuer: String,
+    /// What tells people apart there.
+    pub subject: String,
+    pub mail: Option<String>,
+    pub created_at: Timestamp,
+    pub last_login_at: Timestamp,
 }
 
 /// An API token as its user sees it.

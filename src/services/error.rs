@@ -30,6 +30,14 @@ pub enum Error {
     /// What is down, by name, such as `cluster/local`.
     #[error("Not available now: {}.", .0.join(", "))]
     Unavailable(Vec<String>),
+    /// An identity provider does not answer, or not as it should.
+    #[error("{why}")]
+    Provider {
+        name: String,
+        why: String,
+        /// What an administrator can do.
+        advice: String,
+    },
     #[error("Something went wrong here.")]
     Internal(#[source] anyhow::Error),
 }

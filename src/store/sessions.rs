@@ -2,7 +2,7 @@
 use super::{AFTER_ALL_IDS, Column, Result, Store, Tx, micros, on, users, within};
 use crate::domain::{
     access::Permitted,
-    ids::{SessionId, UserId},
+    ids::{IdentityId, SessionId, UserId},
     user::{Session, User},
 };
 use jiff::Timestamp;
@@ -53,6 +53,9 @@ pub struct NewSession {
     pub created_at: Timestamp,
     pub agent: String,
     pub address: String,
+    /// The identity by which it was begun, and what the provider calls the session there.
+    pub identity: Option<IdentityId>,
+    pub provider_sid: Option<String>,
 }
 
 impl Store {
@@ -161,8 +164,8 @@ impl Tx {
     ) -> Result<()> {
         within!(self, |db| {
             sqlx::query(
-                "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_seen_at, agent, address) \
-                 VALUES ($1, $2, $3, $4, $4, $5, $6)",
+                "INSERT INTO sessions (id, secret_hash, user_id, created_at, last_seen_at, agent, address, identity_id, provider_sid) \
+                 VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)",
             )
             .bind(session.id.to_string())
             .bind(&session.secret_hash)
@@ -170,6 +173,8 @@ impl Tx {
             .bind(micros(session.created_at))
             .bind(&session.agent)
             .bind(&session.address)
+            .bind(session.identity.map(|id| id.to_string()))
+            .bind(session.provider_sid.as_deref())
             .execute(db)
             .await
             .map(|_| ())

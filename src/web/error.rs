@@ -88,6 +88,10 @@ impl IntoResponse for WebError {
                         problem.hint = Some("Everything else works. Try again in a moment.".into());
                         problem.unavailable = what;
                     }
+                    Error::Provider { name, advice, .. } => {
+                        problem.hint = Some(advice);
+                        problem.unavailable = vec![format!("provider/{name}")];
+                    }
                     Error::TooMany { retry_seconds, .. } => {
                         headers.insert(header::RETRY_AFTER, number(retry_seconds));
                     }
@@ -129,6 +133,7 @@ impl WebError {
                 Error::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "No such range"),
                 Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
                 Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
+                Error::Provider { .. } => (StatusCode::BAD_GATEWAY, "You are not signed in"),
                 Error::Internal(_) => (
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "Something went wrong here",

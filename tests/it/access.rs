@@ -2,7 +2,7 @@
 //!
 //! [`TABLE`] names each route with the right that it must have, and how to call it without harm. What each caller must get
 //! follows from the right; a route that is missing here, or has another right in the portal, fails.
-use crate::house::{Api, Home, Portal, Request, User};
+use crate::house::{Api, Home, Portal, Request, User, provider::Provider};
 use http::Method;
 use serde_json::json;
 use std::fmt;
@@ -21,6 +21,8 @@ const TABLE: &str = r#"
   GET    /static/{hash}/{*name}                                 visitor
   GET    /login                                                 visitor
   POST   /login                                                 visitor  /name=nobody
+  GET    /login/{provider}                                      visitor
+  GET    /login/{provider}/callback                             visitor
 ! POST   /logout                                                user
   GET    /first-start/{secret}                                  visitor
   POST   /first-start/{secret}                                  visitor  /name=nobody
@@ -34,6 +36,7 @@ const TABLE: &str = r#"
   POST   /account                                               user     /theme=pink
   GET    /account/password                                      user
   POST   /account/password                                      user     /password=x
+  GET    /account/identities                                    user
   GET    /account/tokens                                        user
   POST   /account/tokens                                        user     /name=
   GET    /account/tokens/{token}/revoke                         own
@@ -123,6 +126,7 @@ const TABLE: &str = r#"
   GET    /api/v1/user/tokens/{token}                            own
   POST   /api/v1/user/tokens                                    user     {"name": ""}
 ! DELETE /api/v1/user/tokens/{token}                            own
+  GET    /api/v1/user/identities                                user
   GET    /api/v1/user/sessions                                  user
 ! DELETE /api/v1/user/sessions                                  user
 ! DELETE /api/v1/user/sessions/{session}                        own
@@ -463,6 +467,7 @@ impl<'a> World<'a> {
             ("{hash}", "0".into()),
             ("{*name}", "app.css".into()),
             ("{secret}", "none".into()),
+            ("{provider}", "institute".into()),
             ("{project}", self.project.to_string()),
             ("{job}", self.job.to_string()),
             ("{n}", "1".into()),
@@ -637,7 +642,9 @@ fn every_route_is_in_the_table_with_its_right() {
 
 async fn walk(public: bool) {
     let (routes, table) = (web::routes(), table());
-    let portal = Portal::new().await;
+    let provider = Provider::start().await;
+    let settings = provider.settings("institute");
+    let portal = Portal::with(Home::Sqlite, |c| c.sign_in.providers = vec![settings]).await;
     let world = World::new(&portal, public).await;
     let mut wrong = Vec::new();
     for call in &table {

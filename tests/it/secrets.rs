@@ -1,5 +1,9 @@
 //! No secret is in a log line, in an address, or on a page but the one that shows it once.
-use crate::house::{Page, Portal, Request, word_count};
+use crate::house::{
+    Home, Page, Portal, Request,
+    provider::{Provider, Wrong},
+    word_count,
+};
 use http::Method;
 use std::{
     io::Write,
@@ -76,7 +80,7 @@ impl Story {
     }
 }
 
-async fn tell(portal: &Portal) -> Story {
+async fn tell(portal: &Portal, provider: &Provider) -> Story {
     let mut story = Story::default();
     let link = first_start::offer(&portal.services).await.unwrap().unwrap();
     let (_, path) = link.split_at(link.find("/first-start/").unwrap());
@@ -136,10 +140,26 @@ async fn tell(portal: &Portal) -> Story {
     let project = made.expect(201).json()["id"].as_str().unwrap().to_owned();
     let job = serde_json::to_value(word_count()).unwrap();
     story.saw(api.post(&format!("/projects/{project}/jobs"), &job).await);
+    by_a_provider(portal, provider, &mut story).await;
     let old = grace.copy();
     story.saw(grace.post("/logout", &[]).await.expect(303));
     story.saw(old.page("/account").await.expect(303));
     story
+}
+
+/// The code and all that it is traded for.
+async fn by_a_provider(portal: &Portal, provider: &Provider, story: &mut Story) {
+    for wrong in [None, Some(Wrong::Tampered), Some(Wrong::UserinfoOfAnother)] {
+        provider.go(wrong);
+        let browser = portal.visitor();
+        let begun = browser.page("/login/institute").await.expect(303);
+        let back = provider.visit(begun.header("location").unwrap()).await;
+        story.saw(browser.page(&back).await);
+        story.saw(browser.page("/account/identities").await);
+    }
+    for secret in provider.secrets() {
+        story.hide("what a provider gave or was given", secret);
+    }
 }
 
 #[tokio::test]
@@ -152,8 +172,10 @@ async fn no_secret_is_in_a_log_or_an_answer() {
         .finish();
     tracing::subscriber::set_global_default(everything).unwrap();
     log.listens.store(true, Ordering::Relaxed);
-    let portal = Portal::new().await;
-    let story = tell(&portal).await;
+    let provider = Provider::start().await;
+    let settings = provider.settings("institute");
+    let portal = Portal::with(Home::Sqlite, |c| c.sign_in.providers = vec![settings]).await;
+    let story = tell(&portal, &provider).await;
     log.listens.store(false, Ordering::Relaxed);
 
     let text = String::from_utf8_lossy(&log.text.lock().unwrap()).into_owned();

@@ -1,9 +1,11 @@
 //! Users and their settings. What proves a caller is `auth`'s; this changes the rows.
 mod elevation;
+mod identities;
 mod sessions;
 mod tokens;
 
 pub use elevation::{elevate, end_elevation};
+pub use identities::{Arrival, arrive, list_identities};
 pub use sessions::{end_other_sessions, end_session, find_session, list_sessions, session_ends};
 pub use tokens::{
     TokenDraft, create_token, find_token, list_tokens, may_create_token, revoke_token,
@@ -245,6 +247,18 @@ pub async fn set_profile(
     tx.set_profile(&own, &name, (!zone.is_empty()).then_some(zone), theme)
         .await?;
     Ok(tx.commit().await?)
+}
+
+/// Whether this user may sign in.
+pub fn check_not_suspended(user: &User) -> Result<()> {
+    if user.suspended_at.is_none() {
+        return Ok(());
+    }
+    tracing::info!(user = %user.name, "a suspended user tried to sign in");
+    Err(Error::Forbidden(
+        "This account is suspended, or waits for approval. Ask the administrators of this portal."
+            .into(),
+    ))
 }
 
 /// Suspends a user, whose sessions and tokens then do not count, or takes that back.

@@ -69,6 +69,14 @@ pub fn routes() -> Vec<Route> {
         ),
         Route::api(
             Method::GET,
+            "/api/v1/user/identities",
+            Right::User,
+            list_identities,
+            doc("By what identity providers know me, the oldest first; all of them at once")
+                .json::<List<Identity>>(200, "My identities"),
+        ),
+        Route::api(
+            Method::GET,
             "/api/v1/user/sessions",
             Right::User,
             list_sessions,
@@ -255,6 +263,43 @@ impl From<user::Session> for Session {
             address: session.address,
         }
     }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct Identity {
+    id: String,
+    /// The provider's name in the settings.
+    provider: String,
+    issuer: String,
+    subject: String,
+    mail: Option<String>,
+    created_at: String,
+    last_login_at: String,
+}
+
+impl From<user::Identity> for Identity {
+    fn from(identity: user::Identity) -> Self {
+        Self {
+            id: identity.id.to_string(),
+            provider: identity.provider.to_string(),
+            issuer: identity.issuer,
+            subject: identity.subject,
+            mail: identity.mail,
+            created_at: identity.created_at.to_string(),
+            last_login_at: identity.last_login_at.to_string(),
+        }
+    }
+}
+
+async fn list_identities(
+    State(app): State<App>,
+    Who(actor): Who,
+) -> Result<Answer<List<Identity>>> {
+    let found = accounts::list_identities(&app.portal, &actor).await?;
+    Ok(Answer(List {
+        items: found.into_iter().map(Identity::from).collect(),
+        next: None,
+    }))
 }
 
 async fn list_sessions(

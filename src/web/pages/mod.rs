@@ -7,6 +7,7 @@ mod job_line;
 mod jobs;
 pub mod project_frame;
 mod projects;
+mod provider_sign_in;
 mod search;
 mod sign_in;
 mod tasks;
@@ -15,6 +16,7 @@ use super::routes::Route;
 
 pub fn routes() -> Vec<Route> {
     let mut all = sign_in::routes();
+    all.extend(provider_sign_in::routes());
     all.extend(account::routes());
     all.extend(projects::routes());
     all.extend(admin::routes());

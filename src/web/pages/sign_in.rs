@@ -1,7 +1,8 @@
-//! Sign in, sign out, and the first administrator's link.
+//! Sign in with a name and a password, sign out, and the first administrator's link.
 use crate::{
-    auth::{first_start, passwords},
-    domain::violation::Violations,
+    auth::oidc::Provider,
+    auth::{first_start, passwords, sessions::Beginning},
+    domain::{user::User, violation::Violations},
     services::{Error, accounts},
     web::{
         App, Right, Route,
@@ -19,6 +20,7 @@ use axum::{
     response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
 };
 use http::{HeaderMap, StatusCode, header};
+use percent_encoding::NON_ALPHANUMERIC;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -36,9 +38,35 @@ pub fn routes() -> Vec<Route> {
 #[template(path = "sign_in/new.html")]
 struct NewPage {
     view: View,
+    local_accounts: bool,
+    providers: Vec<Button>,
     name: String,
     next: String,
     errors: Violations,
+}
+
+/// Leads to an identity provider.
+struct Button {
+    title: String,
+    address: String,
+}
+
+impl NewPage {
+    fn new(app: &App, view: View, name: String, next: String, errors: Violations) -> Self {
+        let encoded = percent_encoding::utf8_percent_encode(here(&next), NON_ALPHANUMERIC);
+        let button = |provider: &Provider| Button {
+            title: provider.title().to_owned(),
+            address: format!("/login/{}?next={encoded}", provider.name()),
+        };
+        Self {
+            view,
+            local_accounts: app.portal.config.sign_in.local_accounts,
+            providers: app.auth.providers.all().iter().map(button).collect(),
+            name,
+            next,
+            errors,
+        }
+    }
 }
 
 #[derive(Template)]
@@ -58,13 +86,14 @@ struct Next {
 
 /// A path of this portal, or the start page: a link must not lead elsewhere. Browsers drop tabs and ends of lines, and
 /// take a backslash for a slash.
-fn here(next: &str) -> &str {
+pub(super) fn here(next: &str) -> &str {
     let odd = |c: char| c == '\\' || c.is_control();
     let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(odd);
     if inside { next } else { "/" }
 }
 
 async fn new(
+    State(app): State<App>,
     view: View,
     caller: Option<Extension<Caller>>,
     Query(query): Query<Next>,
@@ -72,12 +101,7 @@ async fn new(
     if caller.is_some() {
         return Ok(Redirect::to(here(&query.next)).into_response());
     }
-    let page = NewPage {
-        view,
-        name: String::new(),
-        next: query.next,
-        errors: Violations::default(),
-    };
+    let page = NewPage::new(&app, view, String::new(), query.next, Violations::default());
     Ok(Html(page.render()?).into_response())
 }
 
@@ -99,6 +123,12 @@ async fn create(
     headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response> {
+    if !app.portal.config.sign_in.local_accounts {
+        return Err(Error::Forbidden(
+            "This portal keeps no passwords. Sign in by one of its identity providers.".into(),
+        )
+        .into());
+    }
     let user = match app
         .auth
         .sign_in(&app.portal, &form.name, form.password, &address.0)
@@ -106,12 +136,7 @@ async fn create(
     {
         Ok(user) => user,
         Err(Error::Invalid(errors)) => {
-            let page = NewPage {
-                view,
-                name: form.name,
-                next: form.next,
-                errors,
-            };
+            let page = NewPage::new(&app, view, form.name, form.next, errors);
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.render()?)).into_response());
         }
         Err(other) => return Err(other.into()),
@@ -121,31 +146,46 @@ async fn create(
 
 async fn signed_in(
     app: &App,
-    user: &crate::domain::user::User,
+    user: &User,
     caller: Option<Extension<Caller>>,
     address: &ClientAddress,
     headers: &HeaderMap,
     to: &str,
 ) -> Result<Response> {
-    let agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
-    let old = match &caller {
-        Some(Extension(Caller::Browser(signed_in))) => Some(signed_in),
-        _ => None,
-    };
-    let secret = app
-        .auth
-        .begin_session(&app.portal, user, agent, &address.0, old)
-        .await?;
-    let lasts = app.portal.config.sign_in.absolute_seconds;
-    let cookie = app.set_cookie(&app.cookie, secret.expose_secret(), lasts);
+    let begin = beginning(caller.as_ref(), address, headers);
+    let cookie = begin_session(app, user, begin).await?;
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to(to),
     )
         .into_response())
+}
+
+/// A session in this browser, after the one that it had.
+pub(super) fn beginning<'a>(
+    caller: Option<&'a Extension<Caller>>,
+    address: &'a ClientAddress,
+    headers: &'a HeaderMap,
+) -> Beginning<'a> {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok());
+    Beginning {
+        agent: agent.unwrap_or_default(),
+        address: &address.0,
+        old: match caller {
+            Some(Extension(Caller::Browser(signed_in))) => Some(signed_in),
+            _ => None,
+        },
+        ..Beginning::default()
+    }
+}
+
+/// Begins it; its cookie.
+pub(super) async fn begin_session(app: &App, user: &User, begin: Beginning<'_>) -> Result<String> {
+    let secret = app.auth.begin_session(&app.portal, user, begin).await?;
+    let lasts = app.portal.config.sign_in.absolute_seconds;
+    Ok(app.set_cookie(&app.cookie, secret.expose_secret(), lasts))
 }
 
 async fn delete(State(app): State<App>, Browser(signed_in): Browser) -> Result<Response> {

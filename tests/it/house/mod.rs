@@ -9,6 +9,7 @@ mod browser;
 mod database;
 mod jobs;
 mod page;
+pub mod provider;
 mod user;
 
 pub use browser::{Browser, Request};
@@ -153,6 +154,12 @@ impl Portal {
         let (house, clock) = (self.house, self.clock);
         drop((self.services, self.auth, self.router));
         Self::open(house, clock).await
+    }
+
+    /// The same portal, started again with other settings.
+    pub async fn with_settings(mut self, configure: impl FnOnce(&mut Config)) -> Self {
+        configure(&mut self.house.config);
+        self.restart().await
     }
 
     /// The database as another replica of the portal has it.

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::ops::Deref;
 use tourmaline::{
-    auth::passwords,
+    auth::{passwords, sessions::Beginning},
     domain::{
         access::{Actor, Permitted, Site},
         user::{self, Scope},
@@ -53,7 +53,15 @@ impl Portal {
         // Not by its form, whose tries are counted.
         let secret = self
             .auth
-            .begin_session(&self.services, &account, "tests", "192.0.2.1", None)
+            .begin_session(
+                &self.services,
+                &account,
+                Beginning {
+                    agent: "tests",
+                    address: "192.0.2.1",
+                    ..Beginning::default()
+                },
+            )
             .await
             .unwrap();
         let browser = self.visitor();

@@ -100,6 +100,8 @@ on_both! {
                 created_at: now,
                 agent: "Firefox".into(),
                 address: "192.0.2.1".into(),
+                identity: None,
+                provider_sid: None,
             };
             let mut tx = store.begin().await.unwrap();
             tx.insert_session(&own(ada), &session).await.unwrap();

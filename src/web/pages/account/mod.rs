@@ -1,5 +1,6 @@
-//! One's own account: profile, password, tokens, sessions, and a site administrator's elevation. One file per page.
+//! One's own account: profile, password, identities, tokens, sessions, and a site administrator's elevation. One file per page.
 mod elevation;
+mod identities;
 mod password;
 mod profile;
 mod sessions;
@@ -10,6 +11,7 @@ use crate::web::Route;
 pub fn routes() -> Vec<Route> {
     let mut all = profile::routes();
     all.extend(password::routes());
+    all.extend(identities::routes());
     all.extend(tokens::routes());
     all.extend(sessions::routes());
     all.extend(elevation::routes());

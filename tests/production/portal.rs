@@ -1,0 +1,75 @@
+//! A portal on a port of loopback, in this process, with a data folder of its own and Keycloak as its identity provider.
+use crate::variable;
+use tourmaline::{
+    auth::Auth,
+    config::{self, Claims, Config, FirstLogin},
+    domain::{clock::Clock, names::ProviderName},
+    server,
+    web::{self, App},
+};
+
+pub struct Portal {
+    base: String,
+    stop: tokio_util::sync::CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+impl Portal {
+    pub async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    pub async fn start_with(configure: impl FnOnce(&mut config::Provider)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, variable("TOURMALINE_TEST_OIDC_CLIENT_SECRET")).unwrap();
+        let mut provider = config::Provider {
+            name: ProviderName::parse("keycloak").unwrap(),
+            title: Some("Keycloak".into()),
+            issuer: variable("TOURMALINE_TEST_OIDC_ISSUER"),
+            client_id: variable("TOURMALINE_TEST_OIDC_CLIENT_ID"),
+            client_secret_file: Some(secret),
+            scopes: ["profile", "email", "eduperson_entitlement"]
+                .map(String::from)
+                .into(),
+            claims: Claims::default(),
+            max_age_seconds: Some(3600),
+            leeway_seconds: 60,
+            timeout_seconds: 10,
+            first_login: FirstLogin::default(),
+        };
+        configure(&mut provider);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let mut config = Config::default();
+        config.server.public_url = Some(base.clone());
+        config.local.enabled = false;
+        config.sign_in.providers = vec![provider];
+        assert_eq!(config.validate(), Vec::<String>::new());
+        let data = folder.path().join("data");
+        let services = server::open_portal(config, &data, Clock::system())
+            .await
+            .unwrap();
+        let auth = Auth::new(&services).unwrap();
+        let stop = tokio_util::sync::CancellationToken::new();
+        let app = App::new(services, auth, "test", stop.clone());
+        let router = web::router(&app);
+        // It ends with the test's runtime.
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            base,
+            stop,
+            _folder: folder,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
