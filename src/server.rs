@@ -2,7 +2,7 @@
 use crate::{
     auth::{Auth, first_start, oidc},
     background,
-    cluster::{Cluster, Clusters, local},
+    cluster::{Cluster, Clusters, kubernetes, local},
     config::Config,
     domain::clock::Clock,
     services::{CurrentRules, Portal, jobs::Acceptor, logs::Searches, seed},
@@ -169,12 +169,9 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
     let rules = load_rules(&config)?;
     let store = open_store(&config, data).await?;
     let storage = Storage::Folder(Folder::open(&data.join("store"))?);
-    // Also where it takes no jobs: those that run here are watched to their end.
-    let clusters = vec![Cluster::Local(local::Local::new(
-        &config,
-        data,
-        clock.clone(),
-    ))];
+    let fresh = uuid::Uuid::new_v4().simple().to_string();
+    let installation = seed::installation_id(&store, &clock, &fresh[..8]).await?;
+    let clusters = clusters(&config, data, &clock, &installation)?;
     Ok(Portal {
         store,
         storage,
@@ -186,7 +183,25 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
         clock,
         data: Arc::new(data.to_owned()),
         replica: replica_id(data).context("the data folder's id")?.into(),
+        installation: installation.into(),
     })
+}
+
+fn clusters(
+    config: &Config,
+    data: &Path,
+    clock: &Clock,
+    installation: &str,
+) -> anyhow::Result<Vec<Cluster>> {
+    // Also where it takes no jobs: those that run here are watched to their end.
+    let local = local::Local::new(config, data, clock.clone());
+    let mut clusters = vec![Cluster::Local(local)];
+    for settings in &config.clusters {
+        let cluster = kubernetes::Kubernetes::new(settings, installation, clock.clone())
+            .with_context(|| format!("clusters: {}", settings.name))?;
+        clusters.push(Cluster::Kubernetes(cluster));
+    }
+    Ok(clusters)
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -203,8 +218,6 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("server.listen: {listen} cannot be taken"))?;
-    let fresh = uuid::Uuid::new_v4().simple().to_string();
-    let installation = seed::installation_id(&portal, &fresh[..8]).await?;
     if let Some(link) = first_start::offer(&portal).await? {
         eprintln!("There is no user yet. Make the first one here, within an hour:\n\n  {link}\n");
     }
@@ -225,7 +238,7 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     let app = App::new(
         portal.clone(),
         Auth::new(&portal)?,
-        &installation,
+        &portal.installation,
         stop.clone(),
     );
     tasks.spawn(reload_rules(portal, hangup, stop.clone()));

@@ -58,6 +58,8 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["sqlx::"], &["store"]),
     // One place touches the folder that nothing leads out of.
     (&["cap_std::"], &["storage"]),
+    // One place speaks with Kubernetes.
+    (&["kube::", "k8s_openapi::"], &["cluster"]),
     // What HTTP is stays at the edge; server.rs puts the two together.
     (&["axum::", "axum_extra::"], &["web", "server"]),
     (&["askama::", "StatusCode"], &["web"]),
@@ -84,6 +86,7 @@ const NOT_IN_WEB: &[&str] = &[
     "portal.clusters",
     "cluster::Cluster,",
     "cluster::local",
+    "cluster::kubernetes",
 ];
 
 struct Source {

@@ -2,6 +2,7 @@
 //! tokens that expired a month ago.
 use super::Worker;
 use crate::{
+    cluster::Object,
     domain::access::Permitted,
     services::{Portal, accounts},
     store::Lease,
@@ -41,7 +42,7 @@ impl Janitor {
                 }
             };
             for object in objects {
-                if self.portal.store.is_object_known(&object).await? {
+                if self.portal.store.is_object_known(&object.name).await? {
                     continue;
                 }
                 if let Err(error) = cluster.delete(&object).await {
@@ -74,7 +75,7 @@ impl Worker for Janitor {
             let Some(cluster) = portal.clusters.get(&attempt.cluster) else {
                 continue;
             };
-            if let Err(error) = cluster.delete(&attempt.object).await {
+            if let Err(error) = cluster.delete(&Object::of(&attempt)).await {
                 tracing::warn!(object = %attempt.object, %error, "an object was not deleted; the next tick tries again");
                 continue;
             }

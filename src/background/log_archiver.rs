@@ -2,11 +2,12 @@
 //! Pages read rows and parts, so everybody sees the same bytes.
 use super::Worker;
 use crate::{
-    cluster::{self, Cluster},
+    cluster::{self, Cluster, LogPosition, Object},
     domain::{
         access::Permitted,
         ids::ProjectId,
         job::{Attempt, AttemptPhase},
+        names::StreamName,
     },
     services::{self, Portal, attempts, logs},
     store::{Lease, LogStream},
@@ -79,31 +80,22 @@ async fn keep(
     let Some(place) = portal.store.find_job(attempt.job).await? else {
         return Ok(Left::Nothing);
     };
-    let mut left = Left::Nothing;
-    let mut names = cluster
-        .streams(&attempt.object)
-        .await
-        .map_err(unavailable)?;
-    if attempt.phase == AttemptPhase::Ending && names.is_empty() {
+    let object = Object::of(attempt);
+    let mut names = cluster.streams(&object).await.map_err(unavailable)?;
+    let ending = attempt.phase == AttemptPhase::Ending;
+    if ending && names.is_empty() {
         names.extend(super::monitor::least_streams());
     }
-    let known = portal
-        .store
-        .list_log_streams(attempt.job, attempt.number)
-        .await?;
-    let permit = Permitted::by_system(attempt.job, "the log archiver");
-    for name in names {
-        let row = match known.iter().find(|row| row.stream == name) {
-            Some(row) => row.clone(),
-            None => {
-                let mut tx = portal.store.begin_under(lease).await?;
-                tx.open_log_stream(&permit, attempt.number, &name, portal.clock.now())
-                    .await?;
-                tx.commit().await?;
-                continue;
-            }
-        };
-        if !row.complete
+    let (job, number) = (attempt.job, attempt.number);
+    let mut known = portal.store.list_log_streams(job, number).await?;
+    if open(portal, lease, attempt, &known, &names).await? {
+        known = portal.store.list_log_streams(job, number).await?;
+    }
+    let mut left = Left::Nothing;
+    for row in known {
+        // At the end also those whose container is gone already: it is told that nothing follows.
+        let is_read = !row.complete && (ending || names.contains(&row.stream));
+        if is_read
             && keep_stream(portal, lease, cluster, attempt, row, place.job.project).await?
                 == Left::More
         {
@@ -112,6 +104,29 @@ async fn keep(
     }
     attempts::log_kept(portal, lease, &place.job).await?;
     Ok(left)
+}
+
+/// Opens the streams that have no row yet, all before one of them is complete: an attempt ends when all its rows are.
+async fn open(
+    portal: &Portal,
+    lease: &Lease,
+    attempt: &Attempt,
+    known: &[LogStream],
+    names: &[StreamName],
+) -> services::Result<bool> {
+    let is_new = |name: &&StreamName| known.iter().all(|row| row.stream != **name);
+    let mut new = names.iter().filter(is_new).peekable();
+    if new.peek().is_none() {
+        return Ok(false);
+    }
+    let permit = Permitted::by_system(attempt.job, "the log archiver");
+    let mut tx = portal.store.begin_under(lease).await?;
+    for name in new {
+        tx.open_log_stream(&permit, attempt.number, name, portal.clock.now())
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(true)
 }
 
 async fn keep_stream(
@@ -135,8 +150,12 @@ async fn keep_stream(
         let room = usize::try_from(limit - row.size).unwrap_or(usize::MAX);
         // At the limit one byte tells that there is more.
         let most = room.clamp(1, logs::PIECE);
+        let from = LogPosition {
+            offset: row.size,
+            cursor: row.cursor.clone(),
+        };
         let piece = cluster
-            .read_log(&attempt.object, &row.stream, row.size, most)
+            .read_log(&Object::of(attempt), &row.stream, &from, most)
             .await
             .map_err(unavailable)?;
         let (mut bytes, full) = (piece.bytes, room == 0);
@@ -149,6 +168,7 @@ async fn keep_stream(
         }
         if !bytes.is_empty() && (whole || piece.end || ending || is_due(portal, &row)) {
             let length = bytes.len() as u64;
+            row.cursor = piece.cursor;
             logs::keep(portal, lease, &row, bytes, project).await?;
             row.size += length;
             row.kept_at = portal.clock.now();

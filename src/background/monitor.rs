@@ -2,7 +2,7 @@
 //! cancel, and settles what has ended. A silent cluster is no end.
 use super::Worker;
 use crate::{
-    cluster::{self, Cluster, DriverState},
+    cluster::{self, Cluster, DriverState, Object},
     domain::{
         job::{Attempt, AttemptPhase, Exit},
         names::StreamName,
@@ -57,11 +57,11 @@ async fn look(
         return Ok(());
     }
     if job.cancel_requested.is_some()
-        && let Err(error) = cluster.stop(&attempt.object).await
+        && let Err(error) = cluster.stop(&Object::of(attempt)).await
     {
         return not_heard(portal, lease, place, &error).await;
     }
-    let observation = match cluster.observe(&attempt.object).await {
+    let observation = match cluster.observe(&Object::of(attempt)).await {
         Ok(observation) => observation,
         Err(error) => return not_heard(portal, lease, place, &error).await,
     };
@@ -72,7 +72,7 @@ async fn look(
         }
         DriverState::Absent => {
             // From here on nothing may start under this name.
-            if let Err(error) = cluster.stop(&attempt.object).await {
+            if let Err(error) = cluster.stop(&Object::of(attempt)).await {
                 return not_heard(portal, lease, place, &error).await;
             }
             let why = format!("Its object vanished from {}.", cluster.name());
@@ -114,7 +114,7 @@ async fn create(
     match cluster.create(&object.app).await {
         Ok(()) => attempts::seen(portal, lease, attempt, None).await,
         Err(cluster::Error::Refused(why)) => {
-            if let Err(error) = cluster.stop(&attempt.object).await {
+            if let Err(error) = cluster.stop(&Object::of(attempt)).await {
                 return not_heard(portal, lease, place, &error).await;
             }
             attempts::ending(portal, lease, attempt, &Exit::Refused { why }).await

@@ -2,15 +2,17 @@
 //! and what follows from an end is the services' business.
 use crate::{
     domain::{
-        job::{EnvValue, Exit, Resources, Size},
+        ids::ProjectId,
+        job::{Attempt, EnvValue, Exit, Resources, Size},
         names::{ClusterName, ObjectName, StreamName},
     },
     manifest::SparkApplication,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
+pub mod kubernetes;
 pub mod local;
 pub mod routing;
 
@@ -36,6 +38,29 @@ impl Clusters {
 #[derive(Debug, Clone)]
 pub enum Cluster {
     Local(local::Local),
+    Kubernetes(kubernetes::Kubernetes),
+}
+
+/// What a cluster was given for an attempt, by where it stands there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    pub namespace: String,
+    pub name: ObjectName,
+}
+
+impl Object {
+    pub fn of(attempt: &Attempt) -> Self {
+        Self {
+            namespace: attempt.namespace.clone(),
+            name: attempt.object.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// What a caller can act on. The messages are for people.
@@ -49,6 +74,16 @@ pub enum Error {
     Refused(String),
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
+}
+
+/// What a cluster's operator says of every job there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    pub service_account: Option<String>,
+    pub image_pull_policy: Option<String>,
+    pub image_pull_secrets: Vec<String>,
+    /// Spark conf, which a job may overrule.
+    pub conf: BTreeMap<String, String>,
 }
 
 /// What a cluster knows of one attempt.
@@ -74,10 +109,21 @@ pub enum DriverState {
     Gone(Exit),
 }
 
+/// How far a log was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Bytes from its beginning.
+    pub offset: u64,
+    /// What the piece before said of its end.
+    pub cursor: Option<String>,
+}
+
 /// Some bytes of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPiece {
     pub bytes: Bytes,
+    /// What the cluster needs to find the end of these bytes again, where an offset does not tell it.
+    pub cursor: Option<String>,
     /// Nothing will ever follow these bytes.
     pub end: bool,
 }
@@ -109,19 +155,47 @@ impl Cluster {
     pub fn name(&self) -> &ClusterName {
         match self {
             Self::Local(local) => local.name(),
+            Self::Kubernetes(kubernetes) => kubernetes.name(),
         }
     }
 
-    pub fn namespace(&self) -> &str {
+    /// Where a project's objects stand there.
+    pub fn namespace(&self, project: ProjectId) -> &str {
         match self {
-            Self::Local(_) => "local",
+            Self::Local(_) => local::NAMESPACE,
+            Self::Kubernetes(kubernetes) => kubernetes.namespace(project),
         }
     }
 
-    /// All that it has for jobs; `None` when that is not known.
+    /// The image that a Spark version has there, where the site's rules do not decide.
+    pub fn image(&self, spark_version: &str) -> Option<&str> {
+        match self {
+            Self::Local(_) => None,
+            Self::Kubernetes(kubernetes) => kubernetes.image(spark_version),
+        }
+    }
+
+    /// What else is said of each object there.
+    pub fn site(&self) -> Site {
+        match self {
+            Self::Local(_) => Site::default(),
+            Self::Kubernetes(kubernetes) => kubernetes.site(),
+        }
+    }
+
+    /// How often it is chosen among those that fit, against theirs.
+    pub fn weight(&self) -> u32 {
+        match self {
+            Self::Local(_) => 1,
+            Self::Kubernetes(kubernetes) => kubernetes.weight(),
+        }
+    }
+
+    /// All that it has for jobs; `None` when that is not known or grows by itself.
     pub fn capacity(&self) -> Option<Resources> {
         match self {
             Self::Local(local) => local.capacity(),
+            Self::Kubernetes(_) => None,
         }
     }
 
@@ -129,13 +203,14 @@ impl Cluster {
     pub fn asks(&self, size: &Size) -> Resources {
         match self {
             Self::Local(_) => local::asks(size),
+            Self::Kubernetes(_) => size.resources(),
         }
     }
 
     /// Whether an environment variable of a job here can take its value from a secret.
     pub fn takes_secrets(&self) -> bool {
         match self {
-            Self::Local(_) => false,
+            Self::Local(_) | Self::Kubernetes(_) => false,
         }
     }
 
@@ -143,6 +218,7 @@ impl Cluster {
     pub fn fixed_conf(&self) -> BTreeMap<String, String> {
         match self {
             Self::Local(_) => local::fixed_conf(),
+            Self::Kubernetes(_) => BTreeMap::new(),
         }
     }
 
@@ -154,13 +230,15 @@ impl Cluster {
     ) -> Vec<(String, String)> {
         match self {
             Self::Local(_) => local::overridden(conf, env),
+            Self::Kubernetes(_) => Vec::new(),
         }
     }
 
-    /// Whether it runs this Spark, such as `3.5`, as the latest check-up found; before the first one it runs none.
+    /// Whether it runs this Spark, such as `3.5`, as its settings say or the latest check-up found.
     pub fn offers(&self, spark_version: &str) -> bool {
         match self {
             Self::Local(local) => local.offers(spark_version),
+            Self::Kubernetes(kubernetes) => kubernetes.offers(spark_version),
         }
     }
 
@@ -168,55 +246,73 @@ impl Cluster {
     pub async fn create(&self, application: &SparkApplication) -> Result<(), Error> {
         match self {
             Self::Local(local) => local.create(application).await,
+            Self::Kubernetes(kubernetes) => kubernetes.create(application).await,
+        }
+    }
+
+    /// Whether it would take this object, without making it; `None` where there is nobody to ask.
+    pub async fn dry_run(&self, application: &SparkApplication) -> Option<Result<(), Error>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Kubernetes(kubernetes) => Some(kubernetes.dry_run(application).await),
         }
     }
 
     /// What became of it. Where its runner died this also clears away what it left, and says `Gone` only then.
-    pub async fn observe(&self, object: &ObjectName) -> Result<Observation, Error> {
+    pub async fn observe(&self, object: &Object) -> Result<Observation, Error> {
         match self {
-            Self::Local(local) => local.observe(object).await,
+            Self::Local(local) => local.observe(&object.name).await,
+            Self::Kubernetes(kubernetes) => kubernetes.observe(object).await,
         }
     }
 
     /// The logs that can be read now.
-    pub async fn streams(&self, object: &ObjectName) -> Result<Vec<StreamName>, Error> {
+    pub async fn streams(&self, object: &Object) -> Result<Vec<StreamName>, Error> {
         match self {
-            Self::Local(local) => local.streams(object).await,
+            Self::Local(local) => local.streams(&object.name).await,
+            Self::Kubernetes(kubernetes) => kubernetes.streams(object).await,
         }
     }
 
-    /// At most `max` bytes of a log, from offset `from`. Of an object that does not exist: nothing, and that at its end.
+    /// At most `max` bytes of a log, from where it was read to. Of an object that does not exist: nothing, and that at its end.
     pub async fn read_log(
         &self,
-        object: &ObjectName,
+        object: &Object,
         stream: &StreamName,
-        from: u64,
+        from: &LogPosition,
         max: usize,
     ) -> Result<LogPiece, Error> {
         match self {
-            Self::Local(local) => local.read_log(object, stream, from, max).await,
+            Self::Local(local) => local.read_log(&object.name, stream, from.offset, max).await,
+            Self::Kubernetes(kubernetes) => kubernetes.read_log(object, stream, from, max).await,
         }
     }
 
     /// A wish that its driver ends; `observe` tells when it has. Again is no error, and an object that was never started never
     /// will be after this.
-    pub async fn stop(&self, object: &ObjectName) -> Result<(), Error> {
+    pub async fn stop(&self, object: &Object) -> Result<(), Error> {
         match self {
-            Self::Local(local) => local.stop(object).await,
+            Self::Local(local) => local.stop(&object.name).await,
+            Self::Kubernetes(kubernetes) => kubernetes.stop(object).await,
         }
     }
 
     /// Removes the object and its logs; refused while its driver is not gone. Again is no error.
-    pub async fn delete(&self, object: &ObjectName) -> Result<(), Error> {
+    pub async fn delete(&self, object: &Object) -> Result<(), Error> {
         match self {
-            Self::Local(local) => local.delete(object).await,
+            Self::Local(local) => local.delete(&object.name).await,
+            Self::Kubernetes(kubernetes) => kubernetes.delete(object).await,
         }
     }
 
     /// All objects of this portal that stand there.
-    pub async fn objects(&self) -> Result<Vec<ObjectName>, Error> {
+    pub async fn objects(&self) -> Result<Vec<Object>, Error> {
         match self {
-            Self::Local(local) => local.objects().await,
+            Self::Local(local) => {
+                let names = local.objects().await?.into_iter();
+                Ok(names.map(local::object).collect())
+            }
+            Self::Kubernetes(kubernetes) => kubernetes.objects().await,
         }
     }
 
@@ -224,6 +320,7 @@ impl Cluster {
     pub async fn check_up(&self) -> CheckUp {
         match self {
             Self::Local(local) => local.check_up().await,
+            Self::Kubernetes(kubernetes) => kubernetes.check_up().await,
         }
     }
 }

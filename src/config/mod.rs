@@ -1,6 +1,7 @@
 //! Settings: defaults, then a TOML file, then `TOURMALINE_SECTION__KEY` from the environment. One file per section.
 //!
 //! [`load`] reads, [`Config::validate`] says everything that is wrong at once, by key. Nothing here opens or connects.
+mod clusters;
 mod database;
 mod local;
 mod provider;
@@ -8,6 +9,7 @@ mod server;
 mod sign_in;
 mod work;
 
+pub use clusters::Kubernetes;
 pub use database::Database;
 pub use local::Local;
 pub use provider::{ClaimPath, Claims, FirstLogin, Provider};
@@ -29,6 +31,7 @@ pub struct Config {
     pub database: Database,
     pub sign_in: SignIn,
     pub local: Local,
+    pub clusters: Vec<Kubernetes>,
     pub work: Work,
 }
 
@@ -65,6 +68,7 @@ impl Config {
         self.database.validate(&mut wrong);
         self.sign_in.validate(&mut wrong);
         self.local.validate(&mut wrong);
+        clusters::validate(&self.clusters, &mut wrong);
         self.work.validate(&mut wrong);
         wrong
     }

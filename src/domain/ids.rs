@@ -16,6 +16,12 @@ macro_rules! id {
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
+
+            /// One of so many, always the same one for this id; 0 where there are none.
+            pub fn one_of(self, many: usize) -> usize {
+                let spread = self.0.as_u128() % (many.max(1) as u128);
+                usize::try_from(spread).unwrap_or(0)
+            }
         }
 
         impl fmt::Display for $name {

@@ -15,6 +15,8 @@ pub use spark_application::SparkApplication;
 pub const LABEL_JOB: &str = "tourmaline.science/job";
 pub const LABEL_ATTEMPT: &str = "tourmaline.science/attempt";
 pub const LABEL_PROJECT: &str = "tourmaline.science/project";
+/// Which portal's it is: several may share a namespace.
+pub const LABEL_INSTALLATION: &str = "tourmaline.science/installation";
 /// Annotations of the object.
 pub const ANNOTATION_MAX_RUN_SECONDS: &str = "tourmaline.science/max-run-seconds";
 pub const ANNOTATION_TITLE: &str = "tourmaline.science/title";

@@ -1,7 +1,7 @@
 //! `JobSpec` + placement + addresses + the site's conf → `SparkApplication`, and where each conf value came from.
 use super::{
     ANNOTATION_MAX_RUN_SECONDS, ANNOTATION_TITLE, ANNOTATION_USER, Addresses, LABEL_ATTEMPT,
-    LABEL_JOB, LABEL_PROJECT, SparkApplication, resolve, secret_object,
+    LABEL_INSTALLATION, LABEL_JOB, LABEL_PROJECT, SparkApplication, resolve, secret_object,
     spark_application as object,
 };
 use crate::domain::{
@@ -23,9 +23,10 @@ pub struct Placement {
     pub object: ObjectName,
     pub cluster: ClusterName,
     pub namespace: String,
+    /// The short id of the portal's installation.
+    pub installation: String,
     /// The image of the job's Spark version there; the job's own image goes before it.
     pub image: Option<String>,
-    pub service_account: Option<String>,
     /// The sign-in name of who submitted.
     pub user: String,
 }
@@ -39,8 +40,11 @@ pub struct SiteConf {
     pub cluster: BTreeMap<String, String>,
     /// Stands whatever the job says.
     pub fixed: BTreeMap<String, String>,
+    /// Of drivers and executors.
+    pub service_account: Option<String>,
     /// Kubernetes' own default if absent.
     pub image_pull_policy: Option<String>,
+    pub image_pull_secrets: Vec<String>,
     /// How long an ended object stays by itself. The portal deletes it earlier, once all is kept.
     pub time_to_live_seconds: i64,
 }
@@ -51,7 +55,9 @@ impl Default for SiteConf {
             defaults: BTreeMap::new(),
             cluster: BTreeMap::new(),
             fixed: BTreeMap::new(),
+            service_account: None,
             image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
             time_to_live_seconds: 7 * 24 * 3600,
         }
     }
@@ -122,6 +128,7 @@ pub fn populate(
             mode: object::Mode::Cluster,
             image: spec.image.clone().or_else(|| placement.image.clone()),
             image_pull_policy: site.image_pull_policy.clone(),
+            image_pull_secrets: site.image_pull_secrets.clone(),
             main_class: spec.main_class.clone(),
             main_application_file: addresses.of(&spec.main_file),
             arguments: spec
@@ -137,13 +144,14 @@ pub fn populate(
                 py_files: code(&spec.py_files),
                 packages: spec.packages.clone(),
             },
-            driver: driver(spec, placement, &ids),
-            executor: executor(spec, placement, ids),
+            driver: driver(spec, placement, site, &ids),
+            executor: executor(spec, placement, site, ids),
             dynamic_allocation: dynamic_allocation(spec),
             restart_policy: object::RestartPolicy {
                 kind: object::RestartPolicyType::Never,
             },
             time_to_live_seconds: Some(site.time_to_live_seconds),
+            suspend: None,
         },
     };
     Populated { app, origins }
@@ -175,6 +183,7 @@ fn ids(placement: &Placement) -> BTreeMap<String, String> {
         (LABEL_JOB.into(), placement.job.to_string()),
         (LABEL_ATTEMPT.into(), placement.attempt.to_string()),
         (LABEL_PROJECT.into(), placement.project.to_string()),
+        (LABEL_INSTALLATION.into(), placement.installation.clone()),
     ])
 }
 
@@ -189,14 +198,19 @@ fn annotations(spec: &JobSpec, placement: &Placement) -> BTreeMap<String, String
     ])
 }
 
-fn driver(spec: &JobSpec, placement: &Placement, ids: &BTreeMap<String, String>) -> object::Driver {
+fn driver(
+    spec: &JobSpec,
+    placement: &Placement,
+    site: &SiteConf,
+    ids: &BTreeMap<String, String>,
+) -> object::Driver {
     object::Driver {
         cores: spec.driver.cores,
         core_request: None,
         memory: jvm(&spec.driver.memory),
         memory_overhead: spec.driver.memory_overhead.as_ref().map(jvm),
         env: env(spec, placement),
-        service_account: placement.service_account.clone(),
+        service_account: site.service_account.clone(),
         labels: ids.clone(),
     }
 }
@@ -204,6 +218,7 @@ fn driver(spec: &JobSpec, placement: &Placement, ids: &BTreeMap<String, String>)
 fn executor(
     spec: &JobSpec,
     placement: &Placement,
+    site: &SiteConf,
     ids: BTreeMap<String, String>,
 ) -> object::Executor {
     object::Executor {
@@ -217,7 +232,7 @@ fn executor(
             .is_none()
             .then_some(spec.executor.instances),
         env: env(spec, placement),
-        service_account: placement.service_account.clone(),
+        service_account: site.service_account.clone(),
         labels: ids,
         delete_on_termination: Some(false),
     }

@@ -39,6 +39,8 @@ pub struct Spec {
     pub image: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub main_class: Option<String>,
     pub main_application_file: String,
@@ -60,6 +62,9 @@ pub struct Spec {
     /// From the application's end; the operator then deletes the object and the driver's pod with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_live_seconds: Option<i64>,
+    /// `true` keeps the operator from submitting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,8 +52,8 @@ fn placement() -> Placement {
         object: ObjectName::parse("word-count-abcdef-1").unwrap(),
         cluster: ClusterName::parse("north").unwrap(),
         namespace: "jobs".into(),
+        installation: "a1b2c3d4".into(),
         image: Some("apache/spark:3.5.9".into()),
-        service_account: Some("spark".into()),
         user: "ada".into(),
     }
 }
@@ -74,7 +74,11 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn yaml(spec: &JobSpec) -> String {
-    populate(spec, &placement(), &addresses(), &SiteConf::default())
+    let site = SiteConf {
+        service_account: Some("spark".into()),
+        ..SiteConf::default()
+    };
+    populate(spec, &placement(), &addresses(), &site)
         .to_yaml()
         .unwrap()
 }

@@ -53,6 +53,8 @@ pub struct Portal {
     pub data: Arc<PathBuf>,
     /// The data folder's own id: whoever serves it takes over the background work of whoever served it before.
     pub replica: Arc<str>,
+    /// This installation's short id: a cookie's or an object's name or label says by it whose it is.
+    pub installation: Arc<str>,
 }
 
 /// The operator's rules, which can change while the portal runs.

@@ -1,8 +1,12 @@
 //! What an empty database is given at the first start.
 use super::{Error, Portal, Result};
-use crate::domain::{
-    access::{Permitted, Site},
-    names::QueueName,
+use crate::{
+    domain::{
+        access::{Permitted, Site},
+        clock::Clock,
+        names::QueueName,
+    },
+    store::Store,
 };
 
 /// Takes the database for this data folder, in which the jobs run and the files lie that its rows name. Another folder's portal
@@ -24,19 +28,19 @@ pub async fn claim_home(portal: &Portal, place: &str) -> Result<()> {
     )))
 }
 
-/// The installation's short id: it tells apart the cookies of two portals on one machine.
-pub async fn installation_id(portal: &Portal, fresh: &str) -> Result<String> {
+/// The installation's short id: it tells apart the cookies of two portals on one machine, and their objects on one cluster.
+pub async fn installation_id(store: &Store, clock: &Clock, fresh: &str) -> Result<String> {
     let site = Permitted::by_system(Site, "first start");
-    if let Some(id) = portal.store.find_fact("id").await? {
+    if let Some(id) = store.find_fact("id").await? {
         return Ok(id);
     }
-    let mut tx = portal.store.begin().await?;
+    let mut tx = store.begin().await?;
     let id = tx.set_fact_once(&site, "id", fresh).await?;
     tx.insert_queue(
         &site,
         &QueueName::default_queue(),
         "For everything",
-        portal.clock.now(),
+        clock.now(),
     )
     .await?;
     tx.commit().await?;

@@ -11,6 +11,8 @@ pub struct LogStream {
     pub stream: StreamName,
     /// Bytes kept.
     pub size: u64,
+    /// What the cluster said of the place up to which they were read.
+    pub cursor: Option<String>,
     /// When the latest part was kept, or the stream opened.
     pub kept_at: Timestamp,
     /// Somebody reads along until then.
@@ -38,6 +40,7 @@ struct Row {
     attempt: i64,
     stream: String,
     size: i64,
+    cursor: Option<String>,
     kept_at: i64,
     followed_until: i64,
     complete: bool,
@@ -47,7 +50,7 @@ struct Row {
     parts_left: bool,
 }
 
-const COLUMNS: &str = "job_id, attempt, stream, size, kept_at, followed_until, complete, sha256, archive_key, index_key, parts_left";
+const COLUMNS: &str = "job_id, attempt, stream, size, cursor, kept_at, followed_until, complete, sha256, archive_key, index_key, parts_left";
 
 impl TryFrom<Row> for LogStream {
     type Error = Error;
@@ -62,6 +65,7 @@ impl TryFrom<Row> for LogStream {
             attempt: column.count("attempt", row.attempt)?,
             stream: column.name("stream", row.stream)?,
             size: column.count("size", row.size)?,
+            cursor: row.cursor,
             kept_at: column.time("kept_at", row.kept_at)?,
             followed_until: column.time("followed_until", row.followed_until)?,
             complete: row.complete,
@@ -191,11 +195,12 @@ impl Tx {
         attempt: u32,
         stream: &StreamName,
         part: &LogPart,
+        cursor: Option<&str>,
         now: Timestamp,
     ) -> Result<()> {
         let rows = within!(self, |db| {
             sqlx::query(
-                "UPDATE log_streams SET size = $5, kept_at = $6 \
+                "UPDATE log_streams SET size = $5, kept_at = $6, cursor = $7 \
                  WHERE job_id = $1 AND attempt = $2 AND stream = $3 AND size = $4 AND NOT complete",
             )
             .bind(job.scope().to_string())
@@ -204,6 +209,7 @@ impl Tx {
             .bind(signed(part.start))
             .bind(signed(part.start + part.length))
             .bind(micros(now))
+            .bind(cursor)
             .execute(db)
             .await
             .map(|done| done.rows_affected())

@@ -145,6 +145,7 @@ async fn a_clock_that_was_set_back_does_not_hold_up_a_log() {
         1,
         &stream,
         &part,
+        None,
         portal.now() + 24 * HOUR,
     )
     .await

@@ -112,8 +112,8 @@ fn manifest(job: &Job) -> String {
         object: job.slug.attempt(1),
         cluster: ClusterName::local(),
         namespace: "local".into(),
+        installation: "test".into(),
         image: None,
-        service_account: None,
         user: "ada".into(),
     };
     let addresses = Addresses {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::{fs, os::unix::net::UnixListener};
 use tourmaline::{
     background::{dispatcher::Dispatcher, janitor::Janitor, monitor::Monitor},
+    cluster::local::object,
     domain::{
         access::{Permitted, Site},
         ids::{JobId, ProjectId},
@@ -506,8 +507,8 @@ async fn what_no_attempt_knows_of_is_cleared_away() {
     let portal = roomy().await;
     let works = Works::new(&portal).await;
     let job = works.job(word_count()).await;
-    let known = start(&portal, job).await.object;
-    let stray = ObjectName::parse("left-behind-1").unwrap();
+    let known = object(start(&portal, job).await.object);
+    let stray = object(ObjectName::parse("left-behind-1").unwrap());
     let local = portal.services.clusters.get(&ClusterName::local()).unwrap();
     for object in [&known, &stray] {
         // One that was barred from starting has a run folder, too.

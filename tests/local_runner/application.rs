@@ -20,6 +20,7 @@ pub fn python(name: &str, main: &str, arguments: &[&str]) -> SparkApplication {
             mode: Mode::Cluster,
             image: None,
             image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
             main_class: None,
             main_application_file: main.into(),
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
@@ -43,6 +44,7 @@ pub fn python(name: &str, main: &str, arguments: &[&str]) -> SparkApplication {
                 kind: RestartPolicyType::Never,
             },
             time_to_live_seconds: None,
+            suspend: None,
         },
     }
 }

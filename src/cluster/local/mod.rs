@@ -6,7 +6,7 @@
 //! data folder and its store, for instance by `setfacl -R -m u:NAME:rwX -m d:u:NAME:rwX DATA`, and be able to read Spark, Java and
 //! Python; it gets no supplementary groups. Under systemd the portal's unit needs `KillMode=process`, else stopping the portal
 //! stops its jobs.
-use super::{CheckUp, DriverState, Error, LogPiece, Observation};
+use super::{CheckUp, DriverState, Error, LogPiece, Object, Observation};
 use crate::{
     config::{self, Config},
     domain::{
@@ -45,6 +45,9 @@ pub use supervisor::supervise;
 
 use install::Install;
 use run_folder::RunFolder;
+
+/// Where objects stand on a cluster without namespaces.
+pub const NAMESPACE: &str = "local";
 
 const CHECK_UP_LASTS: Duration = Duration::from_secs(30);
 /// How long a supervisor may take to claim its run folder.
@@ -96,6 +99,14 @@ impl Look {
                 findings: Vec::new(),
             },
         }
+    }
+}
+
+/// An object here by its name.
+pub fn object(name: ObjectName) -> Object {
+    Object {
+        namespace: NAMESPACE.into(),
+        name,
     }
 }
 
@@ -324,6 +335,7 @@ impl Local {
             let end = ended && from.saturating_add(bytes.len() as u64) >= size;
             Ok(LogPiece {
                 bytes: Bytes::from(bytes),
+                cursor: None,
                 end,
             })
         });

@@ -2,6 +2,7 @@
 //! bytes, then its rows, so that whatever is killed at whatever moment, what is left can still be found.
 use super::folder;
 use crate::{
+    cluster::Object,
     domain::{
         access::{Action, Actor, Permitted},
         ids::{JobId, ProjectId},
@@ -140,7 +141,7 @@ pub async fn clear_objects(portal: &Portal, job: JobId) -> Result<()> {
         let Some(cluster) = portal.clusters.get(&attempt.cluster) else {
             continue;
         };
-        if let Err(error) = cluster.delete(&attempt.object).await {
+        if let Err(error) = cluster.delete(&Object::of(&attempt)).await {
             tracing::warn!(object = %attempt.object, %error, "an object of a deleted job stays for now");
             return Err(Error::Unavailable(vec![format!(
                 "cluster/{}",

@@ -62,7 +62,7 @@ impl Candidates {
                 load: seen.load,
                 asks: seen.cluster.asks(&size),
                 waited_for: self.waited_for.contains(seen.cluster.name()),
-                weight: 1,
+                weight: seen.cluster.weight(),
             })
             .collect();
         choose(&all, spec.cluster.as_ref(), &spec.spark_version, dice)

@@ -1,7 +1,7 @@
 //! The object that was, or would be, given to a cluster.
 use super::accept;
 use crate::{
-    cluster::Cluster,
+    cluster::{self, local},
     domain::{
         access::{Action, Actor},
         ids::{JobId, ProjectId},
@@ -14,6 +14,7 @@ use crate::{
     store::Place,
     validate::Draft,
 };
+use std::time::Duration;
 
 /// What a job asks for, and its object.
 pub struct Preview {
@@ -41,15 +42,19 @@ pub(in crate::services) fn populated(
         output: address(keys::files_prefix(project, Some(&output))),
         code: address(keys::job_code_copy(project, job, copy)),
     };
-    let mut fixed = rules.fixed_conf().clone();
-    if let Some(cluster) = portal.clusters.get(&placement.cluster) {
-        fixed.extend(cluster.fixed_conf());
-    }
-    let site = SiteConf {
+    let mut site = SiteConf {
         defaults: rules.default_conf().clone(),
-        fixed,
+        fixed: rules.fixed_conf().clone(),
         ..SiteConf::default()
     };
+    if let Some(cluster) = portal.clusters.get(&placement.cluster) {
+        let there = cluster.site();
+        site.fixed.extend(cluster.fixed_conf());
+        site.cluster = there.conf;
+        site.service_account = there.service_account;
+        site.image_pull_policy = there.image_pull_policy;
+        site.image_pull_secrets = there.image_pull_secrets;
+    }
     Ok(manifest::populate(spec, placement, &addresses, &site))
 }
 
@@ -66,17 +71,19 @@ pub(in crate::services) fn place_for(
         project: job.project,
         attempt,
         object: job.slug.attempt(attempt),
-        namespace: namespace(portal, cluster),
+        namespace: namespace(portal, cluster, job.project),
         cluster: cluster.clone(),
-        image: image(portal, &job.spec),
-        service_account: None,
+        installation: portal.installation.to_string(),
+        image: image(portal, cluster, &job.spec),
         user: place.user_name.to_string(),
     }
 }
 
-fn namespace(portal: &Portal, cluster: &ClusterName) -> String {
+fn namespace(portal: &Portal, cluster: &ClusterName, project: ProjectId) -> String {
     let known = portal.clusters.get(cluster);
-    known.map_or("local", Cluster::namespace).to_owned()
+    known
+        .map_or(local::NAMESPACE, |cluster| cluster.namespace(project))
+        .to_owned()
 }
 
 /// The object that an attempt was placed with, whatever the rules have become since.
@@ -128,24 +135,53 @@ pub async fn preview(
         project,
         attempt: 1,
         object: slug.attempt(1),
-        namespace: namespace(portal, &cluster),
+        namespace: namespace(portal, &cluster, project),
+        installation: portal.installation.to_string(),
+        image: image(portal, &cluster, &spec),
         cluster,
-        image: image(portal, &spec),
-        service_account: None,
         user: actor.user.name.to_string(),
+    };
+    let populated = populated(portal, &spec, &placement, &slug, None)?;
+    let cluster_says = match &choice.placed {
+        Some(cluster) => {
+            let tried = dry_run(portal, cluster, &populated).await;
+            format!("{cluster} would take it now.{tried}")
+        }
+        None => format!("It would wait: {}.", choice.reason()),
     };
     Ok(Preview {
         asks: spec.resources(),
-        populated: populated(portal, &spec, &placement, &slug, None)?,
-        cluster_says: match choice.placed {
-            Some(cluster) => format!("{cluster} would take it now."),
-            None => format!("It would wait: {}.", choice.reason()),
-        },
+        populated,
+        cluster_says,
     })
 }
 
-/// The image of the job's Spark version.
-fn image(portal: &Portal, spec: &JobSpec) -> Option<String> {
+/// Longest that somebody who types waits for the cluster's word.
+const DRY_RUN: Duration = Duration::from_secs(2);
+
+/// What the cluster itself says of an object, as a sentence after another; nothing where there is nobody to ask.
+async fn dry_run(portal: &Portal, cluster: &ClusterName, populated: &Populated) -> String {
+    let Some(cluster) = portal.clusters.get(cluster) else {
+        return String::new();
+    };
+    match tokio::time::timeout(DRY_RUN, cluster.dry_run(&populated.app)).await {
+        Ok(None) => String::new(),
+        Ok(Some(Ok(()))) => " Its dry run takes it as it is.".into(),
+        Ok(Some(Err(cluster::Error::Refused(why)))) => format!(" Its dry run refuses it: {why}"),
+        Ok(Some(Err(error))) => format!(" Its dry run was not asked: {error}."),
+        Err(_) => format!(
+            " Its dry run was not asked: it did not answer within {} s.",
+            DRY_RUN.as_secs()
+        ),
+    }
+}
+
+/// The image of the job's Spark version: the cluster's own, or that of the rules.
+fn image(portal: &Portal, cluster: &ClusterName, spec: &JobSpec) -> Option<String> {
+    let known = portal.clusters.get(cluster);
+    if let Some(image) = known.and_then(|cluster| cluster.image(&spec.spark_version)) {
+        return Some(image.to_owned());
+    }
     portal
         .rules
         .now()

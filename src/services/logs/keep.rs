@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// Keeps more of a stream.
+/// Keeps more of a stream; the row's cursor is that of the end of these bytes.
 pub async fn keep(
     portal: &Portal,
     lease: &Lease,
@@ -25,7 +25,9 @@ pub async fn keep(
     };
     portal.storage.put_bytes(&key, bytes).await?;
     let mut tx = portal.store.begin_under(lease).await?;
-    tx.add_log_part(&permit, row.attempt, &row.stream, &part, portal.clock.now())
+    let cursor = row.cursor.as_deref();
+    let now = portal.clock.now();
+    tx.add_log_part(&permit, row.attempt, &row.stream, &part, cursor, now)
         .await?;
     Ok(tx.commit().await?)
 }

@@ -30,8 +30,7 @@ use tourmaline::{
     cluster::{Cluster, Clusters, local::Local},
     config::Config,
     domain::clock::Clock,
-    server,
-    services::{self, seed},
+    server, services,
     store::{Holder, Lease, Store},
     web,
 };
@@ -134,10 +133,9 @@ impl Portal {
             house.spark.surroundings(true, true),
         );
         services.clusters = Arc::new(Clusters::new(vec![Cluster::Local(local)]));
-        let installation = seed::installation_id(&services, "test").await.unwrap();
         let auth = Auth::new(&services).unwrap();
         let stop = CancellationToken::new();
-        let app = web::App::new(services.clone(), auth.clone(), &installation, stop.clone());
+        let app = web::App::new(services.clone(), auth.clone(), "test", stop.clone());
         Self {
             services,
             auth,

@@ -109,10 +109,10 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         tx.open_log_stream(&job, 1, &driver, portal.now()).await.unwrap();
         tx.open_log_stream(&job, 1, &driver, portal.now() + HOUR).await.unwrap();
-        tx.add_log_part(&job, 1, &driver, &part(0, 10), portal.now()).await.unwrap();
-        tx.add_log_part(&job, 1, &driver, &part(10, 5), portal.now() + MINUTE).await.unwrap();
-        is_stale(&tx.add_log_part(&job, 1, &driver, &part(10, 5), portal.now()).await);
-        is_stale(&tx.add_log_part(&job, 1, &driver, &part(16, 5), portal.now()).await);
+        tx.add_log_part(&job, 1, &driver, &part(0, 10), None, portal.now()).await.unwrap();
+        tx.add_log_part(&job, 1, &driver, &part(10, 5), None, portal.now() + MINUTE).await.unwrap();
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(10, 5), None, portal.now()).await);
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(16, 5), None, portal.now()).await);
         is_stale(&tx.complete_log_stream(&job, 1, &driver, 10).await);
         is_stale(&tx.set_log_archive(&job, 1, &driver, "a", "i", "s").await);
         tx.commit().await.unwrap();
@@ -137,7 +137,7 @@ on_both! {
         assert!(store.list_unmerged_streams(10).await.unwrap().is_empty());
         let mut tx = store.begin().await.unwrap();
         tx.complete_log_stream(&job, 1, &driver, 15).await.unwrap();
-        is_stale(&tx.add_log_part(&job, 1, &driver, &part(15, 1), portal.now()).await);
+        is_stale(&tx.add_log_part(&job, 1, &driver, &part(15, 1), None, portal.now()).await);
         tx.commit().await.unwrap();
         assert_eq!(store.list_unmerged_streams(10).await.unwrap()[0].stream, driver);
         let mut tx = store.begin().await.unwrap();

@@ -19,6 +19,7 @@ fn application() -> SparkApplication {
             mode: Mode::Cluster,
             image: Some("ignored".into()),
             image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
             main_class: None,
             main_application_file: "file:///data/my code,/a b%.py".into(),
             arguments: vec!["--in".into(), "file:///no/such [1]/x".into()],
@@ -53,6 +54,7 @@ fn application() -> SparkApplication {
                 kind: RestartPolicyType::Never,
             },
             time_to_live_seconds: None,
+            suspend: None,
         },
     }
 }
