@@ -312,7 +312,12 @@ async fn a_job_runs_to_its_end_and_its_logs_are_whole() {
     assert_eq!(bed.cluster.objects().await.unwrap(), [job.object.clone()]);
     job.clear().await;
     assert_eq!(bed.cluster.objects().await.unwrap(), []);
-    assert_eq!(job.observe().await.state, DriverState::Absent);
+    // Its pods go a moment after it.
+    let begun = Instant::now();
+    while job.observe().await.state != DriverState::Absent {
+        assert!(begun.elapsed() < PATIENCE, "its pods stay");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 #[tokio::test]
