@@ -107,6 +107,7 @@ fn run() -> anyhow::Result<ExitCode> {
             let (config, data) = settings.load()?;
             let rules = server::load_rules(&config)?;
             server::check_files(&config)?;
+            server::check_storage(&config)?;
             println!(
                 "The settings and the rules (version {}) fit. Data folder: {}",
                 rules.version(),

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::clock::Clock,
     services::{CurrentRules, Portal, jobs::Acceptor, logs::Searches, seed},
-    storage::{Folder, Storage},
+    storage::{Folder, NotReady, S3, Storage},
     store::{Store, Target},
     validate::Rules,
     web::{App, router},
@@ -140,6 +140,59 @@ pub async fn open_store(config: &Config, data: &Path) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// The store that the settings name; one on other machines is not called yet.
+fn open_storage(config: &Config, data: &Path) -> anyhow::Result<Storage> {
+    Ok(if config.storage.is_s3() {
+        Storage::S3(S3::new(&config.storage, &config.server.url())?)
+    } else {
+        Storage::Folder(Folder::open(&data.join("store"))?)
+    })
+}
+
+/// What can be wrong with a store's settings before it is called, such as a file of certificates that holds none.
+pub fn check_storage(config: &Config) -> anyhow::Result<()> {
+    if config.storage.is_s3() {
+        S3::new(&config.storage, &config.server.url())?;
+    }
+    Ok(())
+}
+
+/// How long a store that was down at the start is left before it is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+
+/// A store that refuses something ends the start; one that is down is prepared when it is back.
+async fn prepare_storage(
+    storage: &Storage,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    match storage.prepare().await {
+        Ok(()) => return Ok(()),
+        Err(NotReady::Refused(why)) => anyhow::bail!(why),
+        Err(NotReady::Down(why)) => {
+            tracing::warn!(%why, "the store is down; what needs it waits");
+        }
+    }
+    let (storage, stop) = (storage.clone(), stop.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(STORE_AGAIN) => {}
+            }
+            match storage.prepare().await {
+                Ok(()) => {
+                    tracing::info!("the store is there");
+                    return;
+                }
+                Err(NotReady::Refused(why)) => tracing::error!(%why, "the store cannot be used"),
+                Err(NotReady::Down(why)) => tracing::debug!(%why, "the store is still down"),
+            }
+        }
+    });
+    Ok(())
+}
+
 /// The operator's rules, from the file that the settings name or those built in.
 pub fn load_rules(config: &Config) -> anyhow::Result<Rules> {
     let Some(file) = &config.server.rules_file else {
@@ -168,7 +221,7 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
     prepare_data(data)?;
     let rules = load_rules(&config)?;
     let store = open_store(&config, data).await?;
-    let storage = Storage::Folder(Folder::open(&data.join("store"))?);
+    let storage = open_storage(&config, data)?;
     let fresh = uuid::Uuid::new_v4().simple().to_string();
     let installation = seed::installation_id(&store, &clock, &fresh[..8]).await?;
     let clusters = clusters(&config, data, &clock, &installation)?;
@@ -215,6 +268,9 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
     let listen = config.server.listen;
     let portal = open_portal(config, data, Clock::system()).await?;
     seed::claim_home(&portal, &place(data)).await?;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    prepare_storage(&portal.storage, &tasks, &stop).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("server.listen: {listen} cannot be taken"))?;
@@ -232,8 +288,6 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
         data.display()
     );
 
-    let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
     background::start(&portal, &tasks, &stop);
     let app = App::new(
         portal.clone(),

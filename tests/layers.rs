@@ -60,6 +60,8 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["cap_std::"], &["storage"]),
     // One place speaks with Kubernetes.
     (&["kube::", "k8s_openapi::"], &["cluster"]),
+    // One place speaks S3.
+    (&["aws_sdk_s3::", "aws_sdk_sts::"], &["storage"]),
     // What HTTP is stays at the edge; server.rs puts the two together.
     (&["axum::", "axum_extra::"], &["web", "server"]),
     (&["askama::", "StatusCode"], &["web"]),
@@ -81,6 +83,7 @@ const NOT_IN_WEB: &[&str] = &[
     "store::Tx",
     "storage::Storage",
     "storage::Folder",
+    "storage::S3",
     "storage::keys",
     "portal.storage",
     "portal.clusters",

@@ -53,6 +53,37 @@ fn a_hangup_while_it_starts_does_not_end_it() {
     assert!(serves);
 }
 
+#[test]
+fn a_store_that_is_down_does_not_stop_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut portal = Command::new(env!("CARGO_BIN_EXE_tourmaline"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path().join("data"))
+        // Nobody listens there.
+        .env("TOURMALINE_STORAGE__ENDPOINT", "http://127.0.0.1:1")
+        .env("TOURMALINE_STORAGE__BUCKET", "science")
+        .env("TOURMALINE_STORAGE__ACCESS_KEY", "key")
+        .env("TOURMALINE_STORAGE__SECRET_KEY", "the-store-secret")
+        .env("TOURMALINE_LOCAL__ENABLED", "false")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(portal.stderr.take().unwrap()).lines();
+    let mut heard = String::new();
+    for line in said.map_while(Result::ok) {
+        heard += &format!("{line}\n");
+        if line.contains("Tourmaline serves") {
+            send("-TERM", portal.id());
+        }
+    }
+    portal.wait().unwrap();
+    assert!(heard.contains("Tourmaline serves"), "{heard}");
+    assert!(heard.contains("http://127.0.0.1:1 failed at"), "{heard}");
+    assert!(!heard.contains("the-store-secret"), "{heard}");
+}
+
 /// Root may do everything: it has the test told again by nobody, in a folder of its own.
 fn as_a_user(test: &str, story: impl AsyncFnOnce(&Path)) {
     const FOLDER: &str = "TOURMALINE_TEST_FOLDER";

@@ -1,5 +1,5 @@
-//! Clears up: objects of ended attempts whose logs are kept, objects that no attempt knows of, ended sessions, old keys,
-//! tokens that expired a month ago.
+//! Clears up: objects of ended attempts whose logs are kept, objects that no attempt knows of, uploads that nobody ends,
+//! ended sessions, old keys, tokens that expired a month ago.
 use super::Worker;
 use crate::{
     cluster::Object,
@@ -10,7 +10,8 @@ use crate::{
 use jiff::{Timestamp, ToSpan as _};
 use std::time::Duration;
 
-/// How often strays are looked for. They are rare: what a release before left behind, or a database set back.
+/// How often strays and abandoned uploads are looked for. They are rare: what a kill or a release before left behind, or
+/// a database set back.
 const STRAYS: Duration = Duration::from_secs(3600);
 
 pub struct Janitor {
@@ -51,6 +52,11 @@ impl Janitor {
                 }
                 tracing::info!(%object, "an object that no attempt knows of was deleted");
             }
+        }
+        match self.portal.storage.tidy(now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "abandoned uploads were taken away"),
+            Err(error) => tracing::warn!(%error, "abandoned uploads were not looked for"),
         }
         self.looked_for_strays = Some(now);
         Ok(())

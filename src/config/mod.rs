@@ -7,6 +7,7 @@ mod local;
 mod provider;
 mod server;
 mod sign_in;
+mod storage;
 mod work;
 
 pub use clusters::Kubernetes;
@@ -15,6 +16,7 @@ pub use local::Local;
 pub use provider::{ClaimPath, Claims, FirstLogin, Provider};
 pub use server::{LogFormat, Server};
 pub use sign_in::SignIn;
+pub use storage::{LARGEST_OBJECT, Storage};
 pub use work::Work;
 
 use figment::{
@@ -29,6 +31,7 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     pub server: Server,
     pub database: Database,
+    pub storage: Storage,
     pub sign_in: SignIn,
     pub local: Local,
     pub clusters: Vec<Kubernetes>,
@@ -66,11 +69,31 @@ impl Config {
         let mut wrong = Vec::new();
         self.server.validate(&mut wrong);
         self.database.validate(&mut wrong);
+        self.storage.validate(&mut wrong);
         self.sign_in.validate(&mut wrong);
         self.local.validate(&mut wrong);
         clusters::validate(&self.clusters, &mut wrong);
         self.work.validate(&mut wrong);
+        if self.storage.is_s3() {
+            self.validate_with_s3(&mut wrong);
+        }
         wrong
+    }
+
+    /// What does not go together with a store that is S3.
+    fn validate_with_s3(&self, wrong: &mut Vec<String>) {
+        // Spark as it comes from PyPI has no S3A, and a local job would read the portal's own keys.
+        if self.local.enabled {
+            wrong.push(
+                "local.enabled: jobs on this machine need the store in a folder; set it to false, or leave storage.endpoint out".into(),
+            );
+        }
+        if self.server.upload_limit > LARGEST_OBJECT {
+            wrong.push(format!(
+                "server.upload_limit: {} must be at most {LARGEST_OBJECT} with S3",
+                self.server.upload_limit
+            ));
+        }
     }
 }
 
@@ -118,6 +141,27 @@ mod tests {
             expected.map(|key| format!("local.{key}")),
             "{wrong:?}"
         );
+    }
+
+    #[test]
+    fn jobs_on_this_machine_need_the_folder() {
+        let mut config = Config {
+            storage: Storage {
+                endpoint: Some("http://s3.example".into()),
+                bucket: Some("bucket".into()),
+                access_key: Some("key".into()),
+                secret_key: Some("secret".into()),
+                ..Storage::default()
+            },
+            ..Config::default()
+        };
+        config.server.upload_limit = u64::MAX;
+        let wrong = config.validate();
+        assert!(wrong[0].starts_with("local.enabled"), "{wrong:?}");
+        assert!(wrong[1].starts_with("server.upload_limit"), "{wrong:?}");
+        config.local.enabled = false;
+        config.server.upload_limit = 100 << 30;
+        assert!(config.validate().is_empty());
     }
 
     #[test]

@@ -17,12 +17,19 @@ pub struct Overview {
     /// The portal's version.
     pub version: &'static str,
     pub database: &'static str,
+    pub storage: StorageHealth,
     pub rules_version: String,
     /// Jobs on this machine run as the portal's own user, so that whoever submits one can read what the portal keeps.
     pub jobs_run_as_portal: bool,
     pub users: i64,
     pub clusters: Vec<ClusterHealth>,
     pub queues: Vec<Queue>,
+}
+
+/// Where objects lie and whether the store answers; else why not.
+pub struct StorageHealth {
+    pub place: String,
+    pub healthy: Result<(), String>,
 }
 
 /// One cluster's check-up.
@@ -46,6 +53,7 @@ pub async fn overview(portal: &Portal, actor: &Actor) -> Result<Overview> {
         } else {
             "SQLite"
         },
+        storage: look_at_storage(portal).await,
         rules_version: portal.rules.now().version().to_owned(),
         jobs_run_as_portal: local.enabled && local.run_as.is_none(),
         users: portal.store.count_users().await?,
@@ -86,6 +94,17 @@ pub async fn check_up(cluster: &Cluster) -> Result<CheckUp, String> {
         .map_err(|_| "it did not answer within 2 s; look again in a moment".into())
 }
 
+async fn look_at_storage(portal: &Portal) -> StorageHealth {
+    let answer = tokio::time::timeout(Duration::from_secs(2), portal.storage.ping()).await;
+    StorageHealth {
+        place: portal.storage.place(),
+        healthy: match answer {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("it did not answer within 2 s; look again in a moment".into()),
+        },
+    }
+}
+
 /// Whether the portal can work at all, and what of it cannot, each by its name.
 pub struct Readiness {
     pub down: Vec<String>,
@@ -93,7 +112,13 @@ pub struct Readiness {
 }
 
 pub async fn readiness(portal: &Portal) -> Readiness {
-    let (database, clusters) = tokio::join!(portal.store.ping(), look_at_clusters(portal));
+    let (database, storage, clusters) = tokio::join!(
+        portal.store.ping(),
+        look_at_storage(portal),
+        look_at_clusters(portal)
+    );
+    // Much can be done without the store, so that it takes no portal out of service.
+    let storage = storage.healthy.err().map(|why| format!("storage: {why}"));
     let sick = |cluster: ClusterHealth| {
         let why = cluster.check_up.healthy.err()?;
         Some(format!("cluster/{}: {why}", cluster.name))
@@ -104,7 +129,10 @@ pub async fn readiness(portal: &Portal) -> Readiness {
             .then(|| "database".into())
             .into_iter()
             .collect(),
-        warnings: clusters.into_iter().filter_map(sick).collect(),
+        warnings: storage
+            .into_iter()
+            .chain(clusters.into_iter().filter_map(sick))
+            .collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! projects/<project>/logs/<job>/<attempt>/<stream>/<offset>-<nonce>   parts, while the stream is live
 //! projects/<project>/logs/<job>/<attempt>/<stream>.log.zst     the sealed log
 //! projects/<project>/logs/<job>/<attempt>/<stream>.index.json  where what lies in it
+//! probe/<nonce>                                                for a moment at the start
 //! ```
 use crate::domain::{
     ids::{JobId, ProjectId},
@@ -27,6 +28,11 @@ pub fn project_prefix(project: ProjectId) -> Prefix {
 
 pub fn project_file(project: ProjectId, path: &FilePath) -> Key {
     files_prefix(project, None).file(path)
+}
+
+/// Where the portal tries its rights at the start; outside of all projects.
+pub(super) fn probe() -> String {
+    format!("probe/{}", uuid::Uuid::new_v4())
 }
 
 /// A folder of a project's files; `None` is the top.

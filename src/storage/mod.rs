@@ -4,7 +4,9 @@
 //! last name seen. `contract.rs` holds every home of the store to it.
 pub mod archive;
 pub mod folder;
+mod jobs;
 pub mod keys;
+mod s3;
 
 #[cfg(test)]
 mod contract;
@@ -12,8 +14,10 @@ mod contract;
 use bytes::Bytes;
 pub use folder::Folder;
 use futures::{Stream, stream::BoxStream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+pub use jobs::{JobCredentials, JobSession};
 use keys::{Key, Prefix};
+pub use s3::S3;
 use std::{io, ops::Range};
 
 /// The most entries that one page of a listing holds.
@@ -23,7 +27,22 @@ pub const PAGE: usize = 1000;
 #[derive(Debug, Clone)]
 pub enum Storage {
     Folder(Folder),
+    S3(S3),
 }
+
+/// Why the store cannot be used at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// It does not answer, or cannot now: later, perhaps.
+    #[error("{0}")]
+    Down(String),
+    /// It refuses something that the portal needs: somebody has to change a setting or a right. Begins with the setting.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Uploads in parts that began so long ago have nobody any more who would end them; jobs may take days for theirs.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -125,6 +144,53 @@ impl ByteRange {
 }
 
 impl Storage {
+    /// Makes what is missing and tries each right that the portal needs. Repeating it is fine.
+    pub async fn prepare(&self) -> Result<(), NotReady> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::S3(s3) => s3.prepare().await,
+        }
+    }
+
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.ping().await,
+            Self::S3(s3) => s3.ping().await,
+        }
+    }
+
+    /// What people call it: where it is.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.shown(),
+            Self::S3(s3) => s3.shown(),
+        }
+    }
+
+    /// Takes away what killed writers left half-done long ago and says how much it was.
+    pub async fn tidy(&self, now: Timestamp) -> Result<usize> {
+        match self {
+            // A folder does it when it is opened.
+            Self::Folder(_) => Ok(0),
+            Self::S3(s3) => s3.abort_uploads(now - ABANDONED).await,
+        }
+    }
+
+    /// An address from which a browser gets the object straight from the store for some minutes, with these headers;
+    /// `None` where its bytes have to pass through the portal.
+    pub async fn download_address(
+        &self,
+        key: &Key,
+        disposition: &str,
+        mime: &str,
+    ) -> Result<Option<String>> {
+        match self {
+            Self::Folder(_) => Ok(None),
+            Self::S3(s3) => s3.download_address(key, disposition, mime).await,
+        }
+    }
+
     /// Keeps a body under a key, in place of what was there. It becomes visible whole and durable, or not at all.
     /// More than `limit` bytes are refused with [`Error::TooLarge`].
     pub async fn put<S>(&self, key: &Key, body: S, limit: Option<u64>) -> Result<ObjectInfo>
@@ -133,13 +199,15 @@ impl Storage {
     {
         match self {
             Self::Folder(folder) => folder.put(key, body, limit).await,
+            Self::S3(s3) => s3.put(key, body, limit).await,
         }
     }
 
     /// Keeps a few bytes under a key.
-    pub async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<ObjectInfo> {
+    pub async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<()> {
         match self {
-            Self::Folder(folder) => folder.put_bytes(key, bytes).await,
+            Self::Folder(folder) => folder.put_bytes(key, bytes).await.map(drop),
+            Self::S3(s3) => s3.put_bytes(key, bytes).await,
         }
     }
 
@@ -147,6 +215,7 @@ impl Storage {
     pub async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
         match self {
             Self::Folder(folder) => folder.get(key, range).await,
+            Self::S3(s3) => s3.get(key, range).await,
         }
     }
 
@@ -154,12 +223,14 @@ impl Storage {
     pub async fn read(&self, key: &Key, offset: u64, max: usize) -> Result<Bytes> {
         match self {
             Self::Folder(folder) => folder.read(key, offset, max).await,
+            Self::S3(s3) => s3.read(key, offset, max).await,
         }
     }
 
     pub async fn head(&self, key: &Key) -> Result<ObjectInfo> {
         match self {
             Self::Folder(folder) => folder.head(key).await,
+            Self::S3(s3) => s3.head(key).await,
         }
     }
 
@@ -175,6 +246,7 @@ impl Storage {
     pub async fn folder_exists(&self, prefix: &Prefix) -> Result<bool> {
         match self {
             Self::Folder(folder) => folder.folder_exists(prefix).await,
+            Self::S3(s3) => s3.folder_exists(prefix).await,
         }
     }
 
@@ -185,6 +257,7 @@ impl Storage {
     pub async fn list(&self, prefix: &Prefix, after: Option<&str>, limit: usize) -> Result<Page> {
         match self {
             Self::Folder(folder) => folder.list(prefix, after, limit).await,
+            Self::S3(s3) => s3.list(prefix, after, limit).await,
         }
     }
 
@@ -197,6 +270,7 @@ impl Storage {
     ) -> Result<Page> {
         match self {
             Self::Folder(folder) => folder.list_all(prefix, after, limit).await,
+            Self::S3(s3) => s3.list_all(prefix, after, limit).await,
         }
     }
 
@@ -204,6 +278,7 @@ impl Storage {
     pub async fn make_folder(&self, prefix: &Prefix) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.make_folder(prefix).await,
+            Self::S3(s3) => s3.make_folder(prefix).await,
         }
     }
 
@@ -211,6 +286,7 @@ impl Storage {
     pub async fn copy(&self, from: &Key, to: &Key) -> Result<ObjectInfo> {
         match self {
             Self::Folder(folder) => folder.copy(from, to).await,
+            Self::S3(s3) => s3.copy(from, to).await,
         }
     }
 
@@ -218,6 +294,7 @@ impl Storage {
     pub async fn rename(&self, from: &Key, to: &Key) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.rename(from, to).await,
+            Self::S3(s3) => s3.rename(from, to).await,
         }
     }
 
@@ -225,6 +302,7 @@ impl Storage {
     pub async fn delete(&self, key: &Key) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.delete(key).await,
+            Self::S3(s3) => s3.delete(key).await,
         }
     }
 
@@ -232,6 +310,7 @@ impl Storage {
     pub async fn delete_some(&self, prefix: &Prefix, max: usize) -> Result<usize> {
         match self {
             Self::Folder(folder) => folder.delete_some(prefix, max).await,
+            Self::S3(s3) => s3.delete_some(prefix, max).await,
         }
     }
 
@@ -240,6 +319,7 @@ impl Storage {
     pub async fn delete_empty(&self, prefix: &Prefix) -> Result<Option<String>> {
         match self {
             Self::Folder(folder) => folder.delete_empty(prefix).await,
+            Self::S3(s3) => s3.delete_empty(prefix).await,
         }
     }
 
@@ -247,6 +327,7 @@ impl Storage {
     pub fn address(&self, key: &Key) -> String {
         match self {
             Self::Folder(folder) => folder.address(key.as_str()),
+            Self::S3(s3) => s3.address(key.as_str()),
         }
     }
 
@@ -254,6 +335,7 @@ impl Storage {
     pub fn folder_address(&self, prefix: &Prefix) -> String {
         match self {
             Self::Folder(folder) => folder.address(prefix.folder_path()),
+            Self::S3(s3) => s3.address(prefix.folder_path()),
         }
     }
 }

@@ -36,6 +36,7 @@ pub struct Parts {
     pub code: Vec<(String, FilePath)>,
     pub conf: BTreeMap<String, String>,
     pub env: BTreeMap<String, EnvValue>,
+    pub max_run_seconds: Option<u64>,
 }
 
 impl Checked {
@@ -101,6 +102,7 @@ impl Check<'_> {
         });
         let image = self.parsed("/image", |text| Ok::<_, String>(text.to_owned()));
         let max_run_seconds = self.whole("/max_run_seconds");
+        let max_run_seconds = max_run_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let max_attempts = self.whole("/max_attempts");
         let labels = self.labels();
         // What was given and is wrong may have a default in its place: nothing is reckoned with that.
@@ -122,6 +124,7 @@ impl Check<'_> {
             code: files(main_file.as_ref(), &py_files, &jars),
             conf: spark_conf.clone(),
             env: env.clone(),
+            max_run_seconds,
         };
         let spec = || {
             Some(JobSpec {
@@ -143,7 +146,7 @@ impl Check<'_> {
                 jars: plain(jars),
                 packages,
                 image,
-                max_run_seconds: u64::try_from(max_run_seconds?).ok()?,
+                max_run_seconds: max_run_seconds?,
                 max_attempts: u32::try_from(max_attempts?).ok()?,
                 labels,
             })

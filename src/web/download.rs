@@ -44,6 +44,11 @@ pub fn picture(name: &str) -> Option<&'static str> {
         .map(|(_, mime)| *mime)
 }
 
+/// What a user's file is sent as.
+pub fn mime(name: &str) -> &'static str {
+    picture(name).unwrap_or("application/octet-stream")
+}
+
 /// `attachment` with the name for old readers and, percent-encoded, for those of RFC 5987.
 pub fn attachment(name: &str) -> HeaderValue {
     let plain: String = name
@@ -94,8 +99,7 @@ where
 
 /// An object or the range of it that was read. `partial` says that a range was asked for.
 pub fn object(object: Object, name: &str, partial: bool) -> Response {
-    let mime = picture(name).unwrap_or("application/octet-stream");
-    let mut headers = headers(name, mime);
+    let mut headers = headers(name, mime(name));
     let mut put = |name: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);

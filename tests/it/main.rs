@@ -27,6 +27,7 @@ mod projects;
 mod providers;
 mod secrets;
 mod sign_in;
+mod storage;
 mod store;
 mod tokens;
 mod way;

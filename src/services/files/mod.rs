@@ -199,6 +199,27 @@ pub async fn open(
     Ok(portal.storage.get(&key, range).await?)
 }
 
+/// Where a browser gets a file straight from the store, if it can; disposition and type are what the store answers with.
+pub async fn download_address(
+    portal: &Portal,
+    actor: &Actor,
+    project: ProjectId,
+    path: &FilePath,
+    (disposition, mime): (&str, &str),
+) -> Result<Option<String>> {
+    portal.open_project(actor, project, Action::See).await?;
+    let key = keys::project_file(project, path);
+    let address = portal
+        .storage
+        .download_address(&key, disposition, mime)
+        .await?;
+    if address.is_some() {
+        // What is missing is told by a page of ours.
+        portal.storage.head(&key).await?;
+    }
+    Ok(address)
+}
+
 /// Whether an upload may begin: asked before its first byte is read.
 pub async fn may_put(
     portal: &Portal,

@@ -125,6 +125,7 @@ pub(super) async fn check(portal: &Portal, project: ProjectId, draft: &Draft) ->
         look_up_queue(portal, queue, &mut wrong).await?;
     }
     look_up_cluster(portal, &parts, &mut wrong);
+    look_up_store(portal, &parts, &mut wrong);
     look_up(portal, project, &parts.code, &mut wrong).await;
     validate::sort(&mut wrong);
     match spec {
@@ -202,6 +203,30 @@ fn look_up_cluster(portal: &Portal, parts: &Parts, wrong: &mut Violations) {
                 None,
             );
         }
+    }
+}
+
+/// What does not go together with where objects lie.
+fn look_up_store(portal: &Portal, parts: &Parts, wrong: &mut Violations) {
+    if let (Some(asked), Some(longest)) = (parts.max_run_seconds, portal.storage.longest_run())
+        && asked > longest.as_secs()
+    {
+        wrong.add(
+            "/max_run_seconds",
+            format!(
+                "The store lets a job's credentials last for a run of {} s at most (storage.longest_session_seconds). Give at most that.",
+                longest.as_secs()
+            ),
+            Some(&asked.to_string()),
+        );
+    }
+    let own = portal.storage.job_conf();
+    for key in parts.conf.keys().filter(|key| own.contains_key(*key)) {
+        wrong.add(
+            &format!("/spark_conf/{key}"),
+            "The portal sets this for its own store. For another store, set spark.hadoop.fs.s3a.bucket.NAME.… of its bucket.",
+            None,
+        );
     }
 }
 

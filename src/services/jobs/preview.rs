@@ -47,6 +47,7 @@ pub(in crate::services) fn populated(
         fixed: rules.fixed_conf().clone(),
         ..SiteConf::default()
     };
+    site.fixed.extend(portal.storage.job_conf());
     if let Some(cluster) = portal.clusters.get(&placement.cluster) {
         let there = cluster.site();
         site.fixed.extend(cluster.fixed_conf());

@@ -75,6 +75,20 @@ impl Folder {
         Ok(Self(Arc::new(Inner { root, temp, path })))
     }
 
+    pub(super) async fn ping(&self) -> Result<()> {
+        self.blocking(|inner| {
+            let looked = inner.root.dir_metadata();
+            looked
+                .map(drop)
+                .map_err(|error| steps::from_io(error, "looking at the store's folder"))
+        })
+        .await
+    }
+
+    pub(super) fn shown(&self) -> String {
+        format!("folder {}", self.0.path)
+    }
+
     pub(super) async fn put<S>(
         &self,
         key: &Key,

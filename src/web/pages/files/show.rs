@@ -13,15 +13,18 @@ use crate::{
     },
 };
 use askama::Template;
-use axum::{extract::State, response::Html};
-use http::Method;
+use axum::{
+    extract::State,
+    response::{Html, IntoResponse as _, Redirect, Response},
+};
+use http::{HeaderMap, Method};
 
 const CONTENT: &str = "/projects/{project}/files/content/{*path}";
 
 pub fn routes() -> Vec<Route> {
     vec![
         Route::page("/projects/{project}/files/view/{*path}", SEE, show),
-        Route::new(Method::GET, CONTENT, Kind::Download, SEE, api::files::show),
+        Route::new(Method::GET, CONTENT, Kind::Download, SEE, content),
         Route::new(Method::PUT, CONTENT, Kind::Upload, EDIT, api::files::put),
     ]
 }
@@ -77,4 +80,28 @@ async fn show(
         frame,
     };
     Ok(Html(page.render()?))
+}
+
+/// The bytes: straight from the store where browsers reach it, else through here. A picture in a page comes through here
+/// always, because a page shows none of another origin.
+async fn content(
+    State(app): State<App>,
+    who: Who,
+    Path((id, path)): Path<(ProjectId, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let goes_there = headers
+        .get("sec-fetch-mode")
+        .is_some_and(|mode| mode == "navigate");
+    if goes_there {
+        let file = files::existing(&path)?;
+        let name = file.file_name();
+        let shown = download::attachment(name);
+        let answered_as = (shown.to_str().unwrap_or("attachment"), download::mime(name));
+        let address = files::download_address(&app.portal, &who.0, id, &file, answered_as).await?;
+        if let Some(address) = address {
+            return Ok(Redirect::to(&address).into_response());
+        }
+    }
+    api::files::show(State(app), who, Path((id, path)), headers).await
 }
