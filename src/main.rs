@@ -3,6 +3,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use tourmaline::{
+    cluster::local,
     config::{self, Config},
     server, telemetry,
 };
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         // Before anything else: the supervisor is small, and has no settings.
-        Command::Supervise { run } => return tourmaline::cluster::local::supervise(&run),
+        Command::Supervise { run } => return local::supervise(&run),
         Command::Serve { settings, listen } => {
             let (mut config, data) = settings.load()?;
             if let Some(listen) = listen {
@@ -108,6 +109,8 @@ fn run() -> anyhow::Result<ExitCode> {
             let rules = server::load_rules(&config)?;
             server::check_files(&config)?;
             server::check_storage(&config)?;
+            // A start goes on without: jobs wait until it is there.
+            local::check(&config.local)?;
             println!(
                 "The settings and the rules (version {}) fit. Data folder: {}",
                 rules.version(),

@@ -1,5 +1,6 @@
 //! The tokens in a job's texts: `{project}`, `{output}` and `{dataset:ID@3}`. A doubled first brace, `{{project}`, is the
-//! literal text; every other brace is left as it stands.
+//! literal text; every other brace is left as it stands. What is one letter away from a token is told apart, so that it can
+//! be refused: a program that is given `{outputs}/x` writes where nobody looks.
 
 /// A stretch of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +9,7 @@ pub enum Piece<'a> {
     Project,
     Output,
     Dataset { id: &'a str, version: &'a str },
+    Misspelt { text: &'a str, meant: &'static str },
 }
 
 /// The pieces of a text from left to right.
@@ -49,6 +51,10 @@ fn token(text: &str) -> Option<(Piece<'_>, usize)> {
     let piece = match inner {
         "project" => Piece::Project,
         "output" => Piece::Output,
+        _ if let Some(meant) = nearly(inner) => Piece::Misspelt {
+            text: &text[..inner.len() + 2],
+            meant,
+        },
         _ => {
             let (id, version) = inner.strip_prefix("dataset:")?.split_once('@')?;
             let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -63,6 +69,17 @@ fn token(text: &str) -> Option<(Piece<'_>, usize)> {
         }
     };
     Some((piece, inner.len() + 2))
+}
+
+/// The token that a word was meant to be.
+fn nearly(word: &str) -> Option<&'static str> {
+    if word.len() > 8 {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    let is_near = |(name, _): &(&str, &str)| strsim::damerau_levenshtein(&word, name) <= 1;
+    let all = [("project", "{project}"), ("output", "{output}")];
+    all.into_iter().find(is_near).map(|(_, meant)| meant)
 }
 
 #[cfg(test)]

@@ -25,12 +25,13 @@ impl Addresses {
     }
 }
 
-/// The text with its tokens replaced. What is put in is not looked at again. Tokens of datasets stay: `validate` lets none through.
+/// The text with its tokens replaced. What is put in is not looked at again. Tokens of datasets and misspelt ones stay: `validate`
+/// lets none through.
 pub fn resolve(text: &str, addresses: &Addresses) -> String {
     let mut resolved = String::with_capacity(text.len());
     for piece in pieces(text) {
         match piece {
-            Piece::Text(text) => resolved.push_str(text),
+            Piece::Text(text) | Piece::Misspelt { text, .. } => resolved.push_str(text),
             Piece::Project => resolved.push_str(&addresses.project),
             Piece::Output => resolved.push_str(&addresses.output),
             Piece::Dataset { id, version } => {

@@ -270,7 +270,7 @@ impl Check<'_> {
                     "must not begin or end with a blank, nor have control characters".into(),
                 );
             }
-            without_datasets(&value)?;
+            known_tokens(&value)?;
             Ok(value)
         })
     }
@@ -374,19 +374,27 @@ fn argument(text: &str) -> Result<String, String> {
     if text.contains('\0') {
         return Err("must not have a zero byte".into());
     }
-    without_datasets(text)?;
+    known_tokens(text)?;
     Ok(text.to_owned())
 }
 
-fn without_datasets(text: &str) -> Result<(), String> {
-    if pieces(text)
-        .iter()
-        .any(|piece| matches!(piece, Piece::Dataset { .. }))
-    {
-        return Err(
-            "datasets are not offered here yet; name a file, such as `{project}/data/words.txt`"
-                .into(),
-        );
+/// Tokens that stand for nothing here.
+fn known_tokens(text: &str) -> Result<(), String> {
+    for piece in pieces(text) {
+        match piece {
+            Piece::Dataset { .. } => {
+                return Err(
+                    "datasets are not offered here yet; name a file, such as `{project}/data/words.txt`"
+                        .into(),
+                );
+            }
+            Piece::Misspelt { text, meant } => {
+                return Err(format!(
+                    "there is no `{text}`; did you mean `{meant}`? `{{{text}` is the text itself"
+                ));
+            }
+            Piece::Text(_) | Piece::Project | Piece::Output => {}
+        }
     }
     Ok(())
 }

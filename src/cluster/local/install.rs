@@ -146,18 +146,30 @@ impl Spark {
     }
 }
 
+fn named(home: &Path) -> Result<Spark, String> {
+    Spark::at(home, "local.spark_home").ok_or_else(|| {
+        format!(
+            "local.spark_home is {}, where there is no Spark: it must be a folder with bin/spark-submit and jars, or a virtual environment with pyspark",
+            home.display()
+        )
+    })
+}
+
+/// Whether there is a Spark where the settings name one.
+pub fn check(config: &config::Local) -> anyhow::Result<()> {
+    if let Some(home) = config.spark_home.as_ref().filter(|_| config.enabled) {
+        named(home).map_err(anyhow::Error::msg)?;
+    }
+    Ok(())
+}
+
 async fn find_spark(
     config: &config::Local,
     data: &Path,
     around: &Surroundings,
 ) -> Result<Spark, String> {
     if let Some(home) = &config.spark_home {
-        return Spark::at(home, "local.spark_home").ok_or_else(|| {
-            format!(
-                "local.spark_home is {}, where there is no Spark: it must be a folder with bin/spark-submit and jars, or a virtual environment with pyspark",
-                home.display()
-            )
-        });
+        return named(home);
     }
     if let Some(home) = &around.spark_home
         && let Some(spark) = Spark::at(home, "SPARK_HOME")

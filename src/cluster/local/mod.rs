@@ -40,7 +40,7 @@ mod run_folder;
 mod supervisor;
 
 pub use command::overridden;
-pub use install::Surroundings;
+pub use install::{Surroundings, check};
 pub use supervisor::supervise;
 
 use install::Install;

@@ -1,5 +1,5 @@
 //! One file: what is known of it, a preview, and its bytes to and fro.
-use super::{Addresses as _, EDIT, SEE, way};
+use super::{Addresses as _, EDIT, SEE, escaped, way};
 use crate::{
     domain::{ids::ProjectId, names::FilePath, quantity::human_bytes},
     services::files::{self, Preview, Target},
@@ -51,6 +51,14 @@ impl ShowPage {
     /// How a job's arguments name it.
     fn argument(&self) -> String {
         format!("{{project}}/{}", self.path)
+    }
+
+    /// The form of a job, where this may be its program.
+    fn run_url(&self) -> Option<String> {
+        let (_, kind) = self.path.file_name().rsplit_once('.')?;
+        let to = escaped(self.path.as_str());
+        matches!(kind, "py" | "jar" | "R" | "r")
+            .then(|| self.frame.at(&format!("/jobs/new?main_file={to}")))
     }
 
     fn is_picture(&self) -> bool {

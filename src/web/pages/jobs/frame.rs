@@ -220,7 +220,9 @@ impl JobFrame {
             _ => String::new(),
         };
         match self.ahead {
-            Some(0) => text.push_str(" It is the next of its queue."),
+            // The reason says what it waits for.
+            Some(0) if !text.is_empty() => {}
+            Some(0) => text.push_str("It is the next of its queue."),
             Some(1) => text.push_str(" One job of its queue is before it."),
             Some(n) => {
                 let _ = write!(text, " {n} jobs of its queue are before it.");
