@@ -199,7 +199,8 @@ impl Storage {
     {
         match self {
             Self::Folder(folder) => folder.put(key, body, limit).await,
-            Self::S3(s3) => s3.put(key, body, limit).await,
+            // Its futures are large: on the heap, they do not make their callers' so too.
+            Self::S3(s3) => Box::pin(s3.put(key, body, limit)).await,
         }
     }
 
@@ -207,7 +208,7 @@ impl Storage {
     pub async fn put_bytes(&self, key: &Key, bytes: Bytes) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.put_bytes(key, bytes).await.map(drop),
-            Self::S3(s3) => s3.put_bytes(key, bytes).await,
+            Self::S3(s3) => Box::pin(s3.put_bytes(key, bytes)).await,
         }
     }
 
@@ -286,7 +287,7 @@ impl Storage {
     pub async fn copy(&self, from: &Key, to: &Key) -> Result<ObjectInfo> {
         match self {
             Self::Folder(folder) => folder.copy(from, to).await,
-            Self::S3(s3) => s3.copy(from, to).await,
+            Self::S3(s3) => Box::pin(s3.copy(from, to)).await,
         }
     }
 
@@ -294,7 +295,7 @@ impl Storage {
     pub async fn rename(&self, from: &Key, to: &Key) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.rename(from, to).await,
-            Self::S3(s3) => s3.rename(from, to).await,
+            Self::S3(s3) => Box::pin(s3.rename(from, to)).await,
         }
     }
 
@@ -310,7 +311,7 @@ impl Storage {
     pub async fn delete_some(&self, prefix: &Prefix, max: usize) -> Result<usize> {
         match self {
             Self::Folder(folder) => folder.delete_some(prefix, max).await,
-            Self::S3(s3) => s3.delete_some(prefix, max).await,
+            Self::S3(s3) => Box::pin(s3.delete_some(prefix, max)).await,
         }
     }
 

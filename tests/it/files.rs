@@ -300,7 +300,7 @@ on_both! {
             Ok::<_, std::io::Error>(Bytes::from_static(b" and ended"))
         });
         let body = futures::StreamExt::chain(begun, end);
-        let put = files::put(&portal.services, &ada.actor(), id, &name, body).await;
+        let put = Box::pin(files::put(&portal.services, &ada.actor(), id, &name, body)).await;
         assert!(matches!(put, Err(Error::NotFound(_))), "{put:?}");
         assert!(!portal.data().join("store/projects").join(&project).exists());
     }

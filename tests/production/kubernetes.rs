@@ -309,7 +309,10 @@ async fn a_job_runs_to_its_end_and_its_logs_are_whole() {
         pod.labels()[LABEL_JOB],
         application.metadata.labels[LABEL_JOB]
     );
-    assert_eq!(bed.cluster.objects().await.unwrap(), [job.object.clone()]);
+    assert_eq!(
+        bed.cluster.objects().await.unwrap(),
+        std::slice::from_ref(&job.object)
+    );
     job.clear().await;
     assert_eq!(bed.cluster.objects().await.unwrap(), []);
     // Its pods go a moment after it.

@@ -86,7 +86,10 @@ async fn uploads(s3: &S3) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s3_keeps_the_contract() {
-    in_a_bucket(settings(), SIZES, |s3| contract::contract(Storage::S3(s3))).await;
+    in_a_bucket(settings(), SIZES, |s3| {
+        Box::pin(contract::contract(Storage::S3(s3)))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,6 +326,7 @@ async fn make_role(settings: &Settings, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::too_many_lines, reason = "one story")]
 async fn a_job_reaches_its_own_project_and_nothing_else() {
     let role = format!("tourmaline-test-{}", uuid::Uuid::new_v4());
     let mut settings = settings();

@@ -271,7 +271,9 @@ mod tests {
     }
 
     fn plain(log: &[Line]) -> String {
-        log.iter().map(|(_, text)| format!("{text}\n")).collect()
+        log.iter()
+            .flat_map(|(_, text)| [text.as_ref(), "\n"])
+            .collect()
     }
 
     fn read(

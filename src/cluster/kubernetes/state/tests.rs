@@ -1,5 +1,10 @@
 //! Every state of the operator, and what pods say that the operator does not.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "stories read better so"
+)]
 use super::*;
 use serde_json::{Value, json};
 
