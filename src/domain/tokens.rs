@@ -73,7 +73,7 @@ fn token(text: &str) -> Option<(Piece<'_>, usize)> {
 
 /// The token that a word was meant to be.
 fn nearly(word: &str) -> Option<&'static str> {
-    if word.len() > 8 {
+    if word.len() > 8 || !word.bytes().all(|b| b.is_ascii_alphabetic()) {
         return None;
     }
     let word = word.to_ascii_lowercase();
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn tokens_literals_and_other_braces() {
-        use Piece::{Dataset, Output, Project, Text};
+        use Piece::{Dataset, Misspelt, Output, Project, Text};
         for (text, expected) in [
             ("", vec![]),
             ("{project}/a", vec![Project, Text("/a")]),
@@ -107,7 +107,18 @@ mod tests {
             ("{{dataset:b12@3}", vec![Text("{dataset:b12@3}")]),
             ("{dataset:b12}", vec![Text("{dataset:b12}")]),
             ("{dataset:@3}", vec![Text("{dataset:@3}")]),
-            ("{Project} {{} }{", vec![Text("{Project} {{} }{")]),
+            ("{Proj} {{} }{", vec![Text("{Proj} {{} }{")]),
+            (
+                "{outputs}/a",
+                vec![
+                    Misspelt {
+                        text: "{outputs}",
+                        meant: "{output}",
+                    },
+                    Text("/a"),
+                ],
+            ),
+            ("{{Project}", vec![Text("{Project}")]),
             ("{x{project}", vec![Text("{x"), Project]),
             ("{é{output}", vec![Text("{é"), Output]),
         ] {

@@ -5,16 +5,21 @@ use super::{
     error::{Said, said},
     list::Depth,
 };
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use bytes::Bytes;
 
 impl S3 {
     /// Whether the bucket answers.
     pub(in super::super) async fn ping(&self) -> Result<()> {
+        // Once: who asks wants to know how it is now.
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let looked = self
             .quick()
             .head_bucket()
             .bucket(self.bucket())
+            .customize()
+            .config_override(once)
             .send()
             .await;
         match looked {

@@ -218,7 +218,7 @@ on_both! {
         tx.set_fact(&site(), "colour", "pink").await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.find_fact("colour").await.unwrap().as_deref(), Some("pink"));
-        assert_eq!(store.find_fact("id").await.unwrap().as_deref(), Some("test"));
+        assert!(store.find_fact("id").await.unwrap().is_some());
         let mut tx = store.begin().await.unwrap();
         assert!(!tx.take_fact(&site(), "colour", "green").await.unwrap());
         assert!(tx.take_fact(&site(), "colour", "pink").await.unwrap());
