@@ -73,7 +73,8 @@ fn a_store_that_is_down_does_not_stop_the_start() {
     let said = BufReader::new(portal.stderr.take().unwrap()).lines();
     let mut heard = String::new();
     for line in said.map_while(Result::ok) {
-        heard += &format!("{line}\n");
+        heard.push_str(&line);
+        heard.push('\n');
         if line.contains("Tourmaline serves") {
             send("-TERM", portal.id());
         }
