@@ -1,5 +1,5 @@
 //! The local runner with a real Spark, above all with names that Spark does not bear. Needs Java, and Spark's folder in
-//! `TOURMALINE_TEST_SPARK_HOME`: `deploy/spark DIR` makes one.
+//! `TOURMALINE_TEST_SPARK_HOME`: `deploy/spark/install DIR` makes one.
 #![allow(clippy::unwrap_used)]
 #[path = "local_runner/application.rs"]
 mod application;
@@ -37,7 +37,7 @@ const ODD: [&str; 7] = [
 
 fn spark_home() -> PathBuf {
     std::env::var_os("TOURMALINE_TEST_SPARK_HOME")
-        .expect("set TOURMALINE_TEST_SPARK_HOME to a Spark's folder: `deploy/spark target/spark` makes one and prints it")
+        .expect("set TOURMALINE_TEST_SPARK_HOME to a Spark's folder: `deploy/spark/install target/spark` makes one and prints it")
         .into()
 }
 
