@@ -31,6 +31,8 @@ pub enum Command {
         #[arg(long, default_value = "read")]
         scope: String,
     },
+    /// Gives up the secrets in the database whose key is lost. The next start takes another key.
+    ForgetKey,
 }
 
 #[derive(Subcommand)]
@@ -53,6 +55,9 @@ pub enum UserCommand {
 }
 
 pub async fn run(config: Config, data: &Path, command: Command) -> anyhow::Result<()> {
+    if let Command::ForgetKey = command {
+        return server::forget_key(&config, data).await;
+    }
     let portal = server::open_portal(config, data, Clock::system()).await?;
     let site = Permitted::by_system(Site, "the command line");
     match command {
@@ -66,6 +71,7 @@ pub async fn run(config: Config, data: &Path, command: Command) -> anyhow::Resul
         Command::User(UserCommand::Restore { name }) => {
             told(accounts::set_suspended(&portal, &site, &name, false).await)
         }
+        Command::ForgetKey => Ok(()),
         Command::Token {
             name,
             expires,

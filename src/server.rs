@@ -5,7 +5,7 @@ use crate::{
     cluster::{Cluster, Clusters, kubernetes, local},
     config::Config,
     domain::clock::Clock,
-    services::{CurrentRules, Portal, jobs::Acceptor, logs::Searches, seed},
+    services::{CurrentRules, Portal, Seal, jobs::Acceptor, logs::Searches, seed},
     storage::{Folder, NotReady, S3, Storage},
     store::{Store, Target},
     validate::Rules,
@@ -216,6 +216,11 @@ pub fn check_files(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Gives up all that was sealed in the database, so that it takes another key.
+pub async fn forget_key(config: &Config, data: &Path) -> anyhow::Result<()> {
+    Ok(seed::forget_key(&open_store(config, data).await?).await?)
+}
+
 /// The portal over its adapters, without anything running.
 pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::Result<Portal> {
     prepare_data(data)?;
@@ -225,7 +230,10 @@ pub async fn open_portal(config: Config, data: &Path, clock: Clock) -> anyhow::R
     let fresh = uuid::Uuid::new_v4().simple().to_string();
     let installation = seed::installation_id(&store, &clock, &fresh[..8]).await?;
     let clusters = clusters(&config, data, &clock, &installation)?;
+    let seal = Seal::open(config.server.secret_key_file.as_deref(), data)?;
+    seed::claim_key(&store, &seal).await?;
     Ok(Portal {
+        seal,
         store,
         storage,
         clusters: Arc::new(Clusters::new(clusters)),
@@ -288,13 +296,9 @@ pub async fn serve(config: Config, data: &Path) -> anyhow::Result<()> {
         data.display()
     );
 
-    background::start(&portal, &tasks, &stop);
-    let app = App::new(
-        portal.clone(),
-        Auth::new(&portal)?,
-        &portal.installation,
-        stop.clone(),
-    );
+    let auth = Auth::new(&portal)?;
+    background::start(&portal, &auth, &tasks, &stop);
+    let app = App::new(portal.clone(), auth, &portal.installation, stop.clone());
     tasks.spawn(reload_rules(portal, hangup, stop.clone()));
     tasks.spawn(stop_when_told(stop.clone()));
     accept(listener, &app).await;

@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "background",
         &[
-            "services", "store", "storage", "cluster", "domain", "config",
+            "auth", "services", "store", "storage", "cluster", "domain", "config",
         ],
     ),
     // Of store, storage and cluster what is read from them; see `web_reads_and_does_not_write`.
@@ -289,6 +289,7 @@ fn every_module_says_what_it_is_for() {
 const BY_SYSTEM: &str = "\
 admin.rs: the command line
 auth/first_start.rs: first start
+auth/session_check.rs: what a provider says of a session
 auth/sessions.rs: a session after sign-in
 auth/sessions.rs: a session was used
 auth/sessions.rs: the session before a new sign-in
@@ -298,6 +299,9 @@ background/log_archiver.rs: the log archiver
 background/tasks.rs: a deleted job
 background/tasks.rs: a job of a deleted project
 background/tasks.rs: the end of a deleted project
+services/accounts/grants.rs: a logout at a provider
+services/accounts/grants.rs: rules for what providers say
+services/accounts/grants.rs: sign-in by a provider
 services/accounts/identities.rs: a newcomer by a provider
 services/accounts/identities.rs: sign-in by a provider
 services/accounts/mod.rs: a new account's first password
@@ -306,6 +310,7 @@ services/attempts.rs: the way of an attempt
 services/jobs/deletion.rs: the objects of a deleted job
 services/logs/keep.rs: the log archiver
 services/projects.rs: members of a cloned project
+services/seed.rs: a lost key
 services/seed.rs: first start
 ";
 

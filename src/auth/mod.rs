@@ -6,6 +6,7 @@ pub mod oidc;
 pub mod passwords;
 pub mod proof;
 pub mod secret;
+mod session_check;
 pub mod sessions;
 pub mod tokens;
 

@@ -1,7 +1,7 @@
 //! Sessions: a cookie with a secret, a row with its hash. A new sign-in is a new session.
 //!
 //! Rows have their own columns, which the account page shows and SQL ends; a store of opaque records would hide them.
-use super::{Auth, secret};
+use super::{Auth, oidc::Tokens, secret, session_check};
 use crate::{
     domain::{
         access::{Actor, Permitted},
@@ -21,15 +21,22 @@ pub struct SignedIn {
     pub session: Session,
 }
 
+/// What a session that a provider began is known by there.
+#[derive(Debug)]
+pub struct ByProvider {
+    pub identity: IdentityId,
+    /// What the provider calls it.
+    pub sid: Option<String>,
+    pub tokens: Tokens,
+}
+
 /// Where a session is begun, and by what.
 #[derive(Debug, Default)]
 pub struct Beginning<'a> {
     pub agent: &'a str,
     pub address: &'a str,
     /// None for a password.
-    pub identity: Option<IdentityId>,
-    /// What the identity's provider calls the session there.
-    pub provider_sid: Option<String>,
+    pub provider: Option<ByProvider>,
     /// The session that the browser had; it ends.
     pub old: Option<&'a SignedIn>,
 }
@@ -44,15 +51,20 @@ impl Auth {
     ) -> Result<SecretString> {
         let secret = secret::new("")?;
         let permit = Permitted::by_system(user.id, "a session after sign-in");
+        let id = SessionId::new();
+        let provider = begin.provider;
+        let tokens = provider.as_ref();
+        let tokens = tokens.map(|by| session_check::sealed(portal, id, &by.tokens));
         let session = NewSession {
-            id: SessionId::new(),
+            id,
             secret_hash: secret::hash(secret.expose_secret()),
             user: user.id,
             created_at: portal.clock.now(),
             agent: begin.agent.chars().take(300).collect(),
             address: begin.address.to_owned(),
-            identity: begin.identity,
-            provider_sid: begin.provider_sid,
+            identity: provider.as_ref().map(|by| by.identity),
+            provider_tokens: tokens.transpose()?,
+            provider_sid: provider.and_then(|by| by.sid),
         };
         let mut tx = portal.store.begin().await?;
         if let Some(old) = begin.old {

@@ -97,6 +97,7 @@ impl Worker for Janitor {
         let (idle, born) = accounts::session_ends(portal);
         let mut tx = portal.store.begin_under(lease).await?;
         tx.delete_ended_sessions(idle, born).await?;
+        tx.delete_old_logout_tokens(now).await?;
         tx.delete_old_keys(now.checked_sub(24.hours())?).await?;
         tx.delete_expired_tokens(now.checked_sub((30 * 24).hours())?)
             .await?;

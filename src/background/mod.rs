@@ -5,9 +5,11 @@ pub mod janitor;
 pub mod log_archiver;
 mod log_merger;
 pub mod monitor;
+pub mod sign_ins;
 pub mod tasks;
 
 use crate::{
+    auth::Auth,
     services::Portal,
     store::{Holder, Lease},
 };
@@ -30,7 +32,7 @@ pub trait Worker: Send + 'static {
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Starts all of it.
-pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
+pub fn start(portal: &Portal, auth: &Auth, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(run(
         dispatcher::Dispatcher::new(portal.clone()),
         portal.clone(),
@@ -53,6 +55,14 @@ pub fn start(portal: &Portal, tasks: &TaskTracker, stop: &CancellationToken) {
     ));
     tasks.spawn(run(
         tasks::Tasks(portal.clone()),
+        portal.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        sign_ins::SignIns {
+            portal: portal.clone(),
+            auth: auth.clone(),
+        },
         portal.clone(),
         stop.clone(),
     ));

@@ -32,6 +32,9 @@ pub struct Server {
     pub log_format: LogFormat,
     /// The operator's rules for jobs; default those built in (`deploy/rules.toml`). Read again on SIGHUP.
     pub rules_file: Option<PathBuf>,
+    /// The file with the key by which secrets in the database are encrypted: 32 bytes in Base64. Default `secret-key` in the
+    /// data folder, made there; one that is named here must be there. Portals that share a database need the same.
+    pub secret_key_file: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -45,6 +48,7 @@ impl Default for Server {
             api_requests_at_once: 500,
             log_format: LogFormat::Text,
             rules_file: None,
+            secret_key_file: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `[sign_in]`: local accounts, identity providers, sessions and tokens.
 use super::provider::{self, Provider};
+use crate::domain::grants::Rule;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -9,6 +10,8 @@ pub struct SignIn {
     pub local_accounts: bool,
     /// Identity providers, each with its button on the sign-in page; default none.
     pub providers: Vec<Provider>,
+    /// What people are given for what their provider says of them; default nothing.
+    pub rules: Vec<Rule>,
     /// Memory of one argon2id hash in KiB; default and least 19,456 (19 MiB).
     pub argon2_memory_kib: u32,
     /// Passes of argon2id; default and least 2.
@@ -23,11 +26,15 @@ pub struct SignIn {
     pub elevation_seconds: u64,
 }
 
+/// All of them are looked at in each sign-in.
+const MOST_RULES: usize = 1000;
+
 impl Default for SignIn {
     fn default() -> Self {
         Self {
             local_accounts: true,
             providers: Vec::new(),
+            rules: Vec::new(),
             argon2_memory_kib: 19_456,
             argon2_passes: 2,
             argon2_at_once: 2,
@@ -49,6 +56,24 @@ impl SignIn {
                 self.providers.len(),
                 provider::MOST
             ));
+        }
+        if self.rules.len() > MOST_RULES {
+            wrong.push(format!(
+                "sign_in.rules: there are {}; at most {MOST_RULES} are taken",
+                self.rules.len()
+            ));
+        }
+        for (n, rule) in self.rules.iter().enumerate() {
+            for why in rule.problems() {
+                wrong.push(format!("sign_in.rules[{n}]: {why}"));
+            }
+            if let Some(name) = &rule.provider
+                && !self.providers.iter().any(|one| one.name == *name)
+            {
+                wrong.push(format!(
+                    "sign_in.rules[{n}].provider: there is no provider `{name}`"
+                ));
+            }
         }
         for (n, one) in self.providers.iter().enumerate() {
             let at = format!("sign_in.providers[{n}]");

@@ -2,6 +2,7 @@
 pub mod access;
 pub mod clock;
 pub mod event;
+pub mod grants;
 pub mod ids;
 pub mod job;
 pub mod names;

@@ -39,5 +39,7 @@ pub struct Member {
     pub name: UserName,
     pub display_name: String,
     pub role: Role,
+    /// A rule gave it for what an identity provider says; a rule takes it.
+    pub by_rule: bool,
     pub since: Timestamp,
 }

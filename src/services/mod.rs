@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod logs;
 pub mod projects;
+mod seal;
 pub mod search;
 pub mod seed;
 pub mod site;
@@ -17,6 +18,7 @@ pub mod tasks;
 pub mod zip;
 
 pub use error::{Error, Result};
+pub use seal::Seal;
 
 use crate::{
     cluster::Clusters,
@@ -48,6 +50,7 @@ pub struct Portal {
     pub acceptor: jobs::Acceptor,
     pub searches: logs::Searches,
     pub config: Arc<Config>,
+    pub seal: Seal,
     pub clock: Clock,
     /// The data folder.
     pub data: Arc<PathBuf>,

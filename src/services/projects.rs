@@ -349,6 +349,7 @@ pub async fn put_member(
     let (Some(user), Ok(role)) = (found, role) else {
         return Err(Error::Invalid(wrong));
     };
+    not_by_rule(portal, id, user.id).await?;
     let now = portal.clock.now();
     let mut tx = portal.store.begin().await?;
     tx.put_member(&permit, user.id, role, now).await?;
@@ -362,6 +363,17 @@ pub async fn put_member(
     )
     .await?;
     Ok(tx.commit().await?)
+}
+
+/// What a rule gave is not changed by hand: the rule would give it again.
+async fn not_by_rule(portal: &Portal, id: ProjectId, user: UserId) -> Result<()> {
+    let member = portal.store.find_member(id, user).await?;
+    if member.is_some_and(|member| member.by_rule) {
+        return Err(Error::Conflict(
+            "This membership comes from a group at the identity provider, by a rule of this portal's. It changes with the group, or with the rule.".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// A user by id or by name; a name may look like an id.
@@ -405,6 +417,7 @@ pub async fn delete_member(
         Action::Manage
     };
     let (_, permit) = portal.open_project(actor, id, action).await?;
+    not_by_rule(portal, id, user).await?;
     let now = portal.clock.now();
     let mut tx = portal.store.begin().await?;
     if !tx.delete_member(&permit, user).await? {

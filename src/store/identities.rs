@@ -1,7 +1,7 @@
 //! By what identity providers know users.
 use super::{Column, Result, Store, Tx, micros, on, within};
 use crate::domain::{
-    access::Permitted,
+    access::{Permitted, Site},
     ids::{IdentityId, UserId},
     names::ProviderName,
     user::Identity,
@@ -84,7 +84,98 @@ impl Store {
     }
 }
 
+const CLAIMS: &str = "SELECT provider, claims FROM identities WHERE user_id = $1 LIMIT 100";
+
+fn claims(rows: Vec<(String, String)>) -> Result<Vec<(ProviderName, String)>> {
+    let parse = |(provider, claims): (String, String)| {
+        let column = Column {
+            table: "identities",
+            id: &provider,
+        };
+        Ok((column.name("provider", provider.clone())?, claims))
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+impl Store {
+    /// What a user's providers said last, as JSON.
+    pub async fn list_claims(&self, user: UserId) -> Result<Vec<(ProviderName, String)>> {
+        let rows = on!(self, |db| {
+            sqlx::query_as(CLAIMS)
+                .bind(user.to_string())
+                .fetch_all(db)
+                .await
+        })?;
+        claims(rows)
+    }
+}
+
 impl Tx {
+    /// What a user's providers said last, as JSON.
+    pub async fn list_claims(&mut self, user: UserId) -> Result<Vec<(ProviderName, String)>> {
+        let rows = within!(self, |db| {
+            sqlx::query_as(CLAIMS)
+                .bind(user.to_string())
+                .fetch_all(db)
+                .await
+        })?;
+        claims(rows)
+    }
+
+    /// Keeps what the provider of one of the user's identities says now.
+    pub async fn set_claims(
+        &mut self,
+        user: &Permitted<UserId>,
+        id: IdentityId,
+        claims: &str,
+    ) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query("UPDATE identities SET claims = $3 WHERE id = $1 AND user_id = $2")
+                .bind(id.to_string())
+                .bind(user.scope().to_string())
+                .bind(claims)
+                .execute(db)
+                .await
+                .map(|_| ())
+        })?;
+        Ok(())
+    }
+
+    /// Notes that a logout token was used, until it would not be taken any more; false where it was used before.
+    pub async fn take_logout_token(
+        &mut self,
+        _: &Permitted<Site>,
+        issuer: &str,
+        jti: &str,
+        until: Timestamp,
+    ) -> Result<bool> {
+        let rows = within!(self, |db| {
+            sqlx::query(
+                "INSERT INTO logout_tokens (issuer, jti, until) VALUES ($1, $2, $3) \
+                 ON CONFLICT (issuer, jti) DO NOTHING",
+            )
+            .bind(issuer)
+            .bind(jti)
+            .bind(micros(until))
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(rows > 0)
+    }
+
+    /// Forgets those that would not be taken any more; the portal's own housekeeping.
+    pub async fn delete_old_logout_tokens(&mut self, now: Timestamp) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query("DELETE FROM logout_tokens WHERE until < $1")
+                .bind(micros(now))
+                .execute(db)
+                .await
+                .map(|_| ())
+        })?;
+        Ok(())
+    }
+
     pub async fn insert_identity(
         &mut self,
         user: &Permitted<UserId>,

@@ -31,7 +31,7 @@ pub use leases::{Holder, Lease};
 pub use logs::{LogPart, LogStream};
 pub use projects::Membership;
 pub use queues::{Queue, QueueState};
-pub use sessions::NewSession;
+pub use sessions::{NewSession, ProviderSession};
 pub use tasks::{NewTask, Task, TaskState};
 pub use tokens::NewToken;
 pub use users::NewUser;

@@ -84,6 +84,7 @@ struct MemberRow {
     name: String,
     display_name: String,
     role: String,
+    by_rule: bool,
     since: i64,
 }
 
@@ -100,6 +101,7 @@ impl TryFrom<MemberRow> for Member {
             name: column.name("name", row.name)?,
             display_name: row.display_name,
             role: column.parse("role", &row.role)?,
+            by_rule: row.by_rule,
             since: column.time("since", row.since)?,
         })
     }
@@ -166,7 +168,7 @@ impl Store {
     pub async fn find_member(&self, project: ProjectId, user: UserId) -> Result<Option<Member>> {
         let row: Option<MemberRow> = on!(self, |db| {
             sqlx::query_as(
-                "SELECT m.user_id, u.name, u.display_name, m.role, m.since FROM members m \
+                "SELECT m.user_id, u.name, u.display_name, m.role, m.by_rule, m.since FROM members m \
                  JOIN users u ON u.id = m.user_id WHERE m.project_id = $1 AND m.user_id = $2",
             )
             .bind(project.to_string())
@@ -186,7 +188,7 @@ impl Store {
     ) -> Result<Vec<Member>> {
         let rows: Vec<MemberRow> = on!(self, |db| {
             sqlx::query_as(
-                "SELECT m.user_id, u.name, u.display_name, m.role, m.since FROM members m \
+                "SELECT m.user_id, u.name, u.display_name, m.role, m.by_rule, m.since FROM members m \
                  JOIN users u ON u.id = m.user_id WHERE m.project_id = $1 AND u.name > $2 ORDER BY u.name LIMIT $3",
             )
             .bind(project.to_string())
@@ -347,7 +349,8 @@ impl Tx {
         self.put_member_row(*project.scope(), user, role, now).await
     }
 
-    /// Gives the members of another project the same roles here; who is in this one stays as they are.
+    /// Gives the members of another project the same roles here; who is in this one stays as they are. What a rule gave there
+    /// it gave there alone.
     pub async fn copy_members(
         &mut self,
         project: &Permitted<ProjectId>,
@@ -357,7 +360,7 @@ impl Tx {
         within!(self, |db| {
             sqlx::query(
                 "INSERT INTO members (project_id, user_id, role, since) \
-                 SELECT $1, user_id, role, $3 FROM members WHERE project_id = $2 \
+                 SELECT $1, user_id, role, $3 FROM members WHERE project_id = $2 AND NOT by_rule \
                  ON CONFLICT (project_id, user_id) DO NOTHING",
             )
             .bind(project.scope().to_string())
@@ -391,6 +394,72 @@ impl Tx {
             .map(|_| ())
         })?;
         Ok(())
+    }
+
+    /// Gives a role by a rule; false where there is no such project, or somebody gave the user a role by hand.
+    pub async fn grant_member(
+        &mut self,
+        project: &Permitted<ProjectId>,
+        user: UserId,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let rows = within!(self, |db| {
+            sqlx::query(
+                "INSERT INTO members (project_id, user_id, role, since, by_rule) \
+                 SELECT id, $2, $3, $4, TRUE FROM projects WHERE id = $1 AND deleting_at IS NULL \
+                 ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role WHERE members.by_rule",
+            )
+            .bind(project.scope().to_string())
+            .bind(user.to_string())
+            .bind(role.as_str())
+            .bind(micros(now))
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(rows > 0)
+    }
+
+    /// Takes what a rule gave.
+    pub async fn revoke_member(
+        &mut self,
+        project: &Permitted<ProjectId>,
+        user: UserId,
+    ) -> Result<()> {
+        within!(self, |db| {
+            sqlx::query("DELETE FROM members WHERE project_id = $1 AND user_id = $2 AND by_rule")
+                .bind(project.scope().to_string())
+                .bind(user.to_string())
+                .execute(db)
+                .await
+                .map(|_| ())
+        })?;
+        Ok(())
+    }
+
+    /// What rules gave somebody.
+    pub async fn list_memberships_by_rule(
+        &mut self,
+        user: UserId,
+    ) -> Result<Vec<(ProjectId, Role)>> {
+        let rows: Vec<(String, String)> = within!(self, |db| {
+            sqlx::query_as("SELECT project_id, role FROM members WHERE user_id = $1 AND by_rule")
+                .bind(user.to_string())
+                .fetch_all(db)
+                .await
+        })?;
+        let parse = |(project, role): (String, String)| {
+            let column = Column {
+                table: "members",
+                id: &project,
+            };
+            Ok((
+                column.parse("project_id", &project)?,
+                column.parse("role", &role)?,
+            ))
+        };
+        rows.into_iter().map(parse).collect()
     }
 
     /// False where the user is no member.

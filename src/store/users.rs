@@ -210,6 +210,27 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives or takes a site administrator's rights by a rule; whoever has them by hand keeps them. Whether that changed anything.
+    pub async fn set_administrator_by_rule(
+        &mut self,
+        _: &Permitted<Site>,
+        user: UserId,
+        given: bool,
+    ) -> Result<bool> {
+        let rows = within!(self, |db| {
+            sqlx::query(
+                "UPDATE users SET site_admin = $2, admin_by_rule = $2 \
+                 WHERE id = $1 AND site_admin <> $2 AND (admin_by_rule OR NOT site_admin)",
+            )
+            .bind(user.to_string())
+            .bind(given)
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        Ok(rows > 0)
+    }
+
     pub async fn set_elevation(
         &mut self,
         admin: &Permitted<Site>,

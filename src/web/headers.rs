@@ -1,5 +1,6 @@
 //! What every request and answer gets: an id, the caller's address, bounds on time and size, and the security headers.
 use super::{App, Kind, error::WebError};
+use crate::auth::oidc::Providers;
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
@@ -29,7 +30,17 @@ pub struct ClientAddress(pub String);
 /// The most that a form or an API body may bring.
 const BODY_LIMIT: usize = 2 << 20;
 
-const CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// What a page may load, and where its forms may lead: signing out leads on to the identity provider.
+pub fn csp(providers: &Providers) -> String {
+    let mut forms = String::from("'self'");
+    for provider in providers.all() {
+        forms.push(' ');
+        forms.push_str(&provider.origin());
+    }
+    format!(
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+    )
+}
 
 /// Bounds by what a route answers with. Transfers have none on time; their own code bounds size.
 pub fn bounded(handler: MethodRouter<App>, kind: Kind) -> MethodRouter<App> {
@@ -100,7 +111,7 @@ async fn prepare(State(app): State<App>, mut request: Request, next: Next) -> Re
         }
     };
     set(HeaderName::from_static("x-request-id"), &id);
-    set(header::CONTENT_SECURITY_POLICY, CSP);
+    set(header::CONTENT_SECURITY_POLICY, &app.csp);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "same-origin");
     set(

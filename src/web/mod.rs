@@ -33,6 +33,8 @@ pub struct App {
     pub cookie: Arc<str>,
     /// What a page that leads to another says there once.
     pub notice_cookie: Arc<str>,
+    /// The policy of every page.
+    csp: Arc<str>,
     limits: Arc<limits::Limits>,
     /// Cancelled when the portal stops: streams end first.
     pub stop: tokio_util::sync::CancellationToken,
@@ -52,6 +54,7 @@ impl App {
             format!("tourmaline-{installation}")
         };
         Self {
+            csp: headers::csp(&auth.providers).into(),
             limits: Arc::new(limits::Limits::new(&portal.config.server)),
             notice_cookie: format!("{cookie}-notice").into(),
             cookie: cookie.into(),

@@ -23,6 +23,7 @@ const TABLE: &str = r#"
   POST   /login                                                 visitor  /name=nobody
   GET    /login/{provider}                                      visitor
   GET    /login/{provider}/callback                             visitor
+  POST   /login/{provider}/logout                               visitor  logout_token=x
 ! POST   /logout                                                user
   GET    /first-start/{secret}                                  visitor
   POST   /first-start/{secret}                                  visitor  /name=nobody
@@ -112,6 +113,8 @@ const TABLE: &str = r#"
 ! POST   /admin/users/{user}/suspend                            site
   GET    /admin/users/{user}/restore                            site
   POST   /admin/users/{user}/restore                            site
+  GET    /admin/rules                                           site
+  POST   /admin/rules                                           site     /provider=none
   GET    /admin/audit                                           site
 
   GET    /api/v1/openapi.json                                   visitor

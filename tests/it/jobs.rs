@@ -74,7 +74,7 @@ pub struct AtWork(tokio_util::sync::CancellationToken);
 impl AtWork {
     pub fn begin(portal: &Portal) -> Self {
         let stop = portal.stop.child_token();
-        background::start(&portal.services, &TaskTracker::new(), &stop);
+        background::start(&portal.services, &portal.auth, &TaskTracker::new(), &stop);
         Self(stop)
     }
 }

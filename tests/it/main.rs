@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod problems;
 mod projects;
+mod provider_sessions;
 mod providers;
 mod secrets;
 mod sign_in;

@@ -20,7 +20,7 @@ async fn portal_of(home: Home, provider: &Provider) -> Portal {
 }
 
 /// Goes to the provider as its button leads, and back to the portal.
-async fn sign_in(browser: &Browser<'_>, provider: &Provider) -> Page {
+pub async fn sign_in(browser: &Browser<'_>, provider: &Provider) -> Page {
     sign_in_for(browser, provider, "").await
 }
 

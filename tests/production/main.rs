@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod browser;
+mod keycloak;
 mod kubernetes;
 mod portal;
 mod sign_in;

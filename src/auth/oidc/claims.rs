@@ -49,6 +49,15 @@ fn texts(sources: &[&Claims], path: &ClaimPath) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Groups and entitlements.
+pub fn memberships(provider: &Provider, sources: &[&Claims]) -> Result<(Vec<String>, Vec<String>)> {
+    let paths = &provider.claims;
+    Ok((
+        texts(sources, &paths.groups)?,
+        texts(sources, &paths.entitlements)?,
+    ))
+}
+
 /// Who has come. `id_token` was verified, and `userinfo` is of the same `sub`.
 pub fn arrival(provider: &Provider, id_token: &Claims, userinfo: &Claims) -> Result<Arrival> {
     let sources = [userinfo, id_token];
@@ -70,6 +79,7 @@ pub fn arrival(provider: &Provider, id_token: &Claims, userinfo: &Claims) -> Res
         local_part.map(str::to_owned),
         display_name.clone(),
     ];
+    let (groups, entitlements) = memberships(provider, &sources)?;
     Ok(Arrival {
         provider: provider.name.clone(),
         issuer: provider.issuer.clone(),
@@ -78,8 +88,8 @@ pub fn arrival(provider: &Provider, id_token: &Claims, userinfo: &Claims) -> Res
         names: names.into_iter().flatten().collect(),
         display_name: display_name.unwrap_or_default(),
         mail,
-        groups: texts(&sources, &paths.groups)?,
-        entitlements: texts(&sources, &paths.entitlements)?,
+        groups,
+        entitlements,
         first_login: provider.first_login,
     })
 }

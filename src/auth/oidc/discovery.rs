@@ -68,6 +68,13 @@ pub struct Known {
     keys_fetched_at: Instant,
 }
 
+impl Known {
+    /// Whether the keys were fetched but a moment ago.
+    pub fn keys_are_fresh(&self) -> bool {
+        self.keys_fetched_at.elapsed() < Duration::from_secs(5)
+    }
+}
+
 /// One fetches at a time, and whoever waited meanwhile takes what came of it, a failure too: a slow provider is not asked
 /// once for each who wait.
 #[derive(Default)]

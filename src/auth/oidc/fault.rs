@@ -23,6 +23,8 @@ pub enum Place {
     Claims,
     /// Its answer is not for this sign-in: somebody may have tampered with it.
     Answer,
+    /// The person: the provider says nothing of them any more.
+    Person,
     /// This browser, or whoever uses it.
     Browser,
 }
@@ -52,7 +54,7 @@ impl Fault {
             Place::Client => format!("An administrator can compare {key}.client_id and the file in {key}.client_secret_file with the client at the provider, which must allow the code flow with PKCE (S256) and the redirect address {redirect}."),
             Place::Clock => format!("An administrator can set the clocks of the portal and of the provider, or raise {key}.leeway_seconds."),
             Place::Keys => "An administrator can look whether the provider's `jwks_uri` holds the key that it signs ID tokens with, and that the client's ID tokens are signed with RS256, PS256, ES256 or EdDSA and not encrypted. If all is as it should be, somebody else may have answered in the provider's place.".into(),
-            Place::Claims => format!("An administrator can compare {key}.scopes and {key}.claims with what the provider sends for this client."),
+            Place::Claims | Place::Person => format!("An administrator can compare {key}.scopes and {key}.claims with what the provider sends for this client."),
             Place::Answer => "Begin again from the sign-in page. If it happens again, an administrator should look for the cause before anybody signs in by this provider: its answer was made for another sign-in, client or provider.".into(),
             Place::Browser => "Begin again from the sign-in page, in one browser that takes cookies.".into(),
         }

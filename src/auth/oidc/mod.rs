@@ -6,8 +6,11 @@ mod claims;
 mod discovery;
 mod fault;
 mod http;
+mod logout;
+mod renewal;
 
 pub use fault::{Fault, Place};
+pub use renewal::Renewal;
 
 use self::{
     claims::Claims,
@@ -25,7 +28,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use openidconnect::{
     AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
+    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, NonceVerifier,
     OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
     SignatureVerificationError, TokenResponse as _,
     core::{
@@ -150,6 +153,21 @@ pub struct Answer {
 pub struct Completed {
     pub arrival: Arrival,
     pub sid: Option<String>,
+    pub tokens: Tokens,
+}
+
+/// What a provider gave for a session. Kept sealed.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Tokens {
+    access: String,
+    refresh: Option<String>,
+    id_token: String,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
 }
 
 pub struct Provider {
@@ -176,8 +194,26 @@ impl Provider {
         self.settings.name.as_str()
     }
 
+    pub fn id(&self) -> &ProviderName {
+        &self.settings.name
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.issuer.url().origin().ascii_serialization()
+    }
+
     pub fn title(&self) -> &str {
         self.settings.title()
+    }
+
+    /// The groups and entitlements in claims that somebody pasted.
+    pub fn read(&self, claims: &Claims) -> Result<(Vec<String>, Vec<String>)> {
+        claims::memberships(&self.settings, &[claims])
     }
 
     /// As services tell it.
@@ -256,20 +292,27 @@ impl Provider {
         let pending = self.pending(pending, &answer, now)?;
         let known = self.discovery.known().await?;
         self.check_answer(&known, &answer)?;
-        let nonce = Nonce::new(pending.nonce);
+        let nonce = &Nonce::new(pending.nonce);
         let tokens = self.exchange(&known, answer.code, pending.verifier).await?;
         let id_token = tokens
             .id_token()
             .ok_or_else(|| Fault::new(Place::Claims, "it sent no ID token"))?;
-        let keys = self.verify(&known, id_token, &nonce, now).await?;
+        let max_age = self.settings.max_age_seconds;
+        let keys = self.verify(&known, id_token, nonce, max_age, now).await?;
         self.check_access_token(&tokens, id_token, &keys)?;
-        let verified = payload(&id_token.to_string())?;
+        let kept = Tokens {
+            access: tokens.access_token().secret().clone(),
+            refresh: tokens.refresh_token().map(|token| token.secret().clone()),
+            id_token: id_token.to_string(),
+        };
+        let verified = payload(&kept.id_token)?;
         self.check_claims(&verified, now)?;
-        let userinfo = self.userinfo(&known, &tokens, &verified).await?;
+        let userinfo = self.userinfo(&known, &kept.access, &verified).await?;
         let sid = verified.get("sid").and_then(|sid| sid.as_str());
         Ok(Completed {
             arrival: claims::arrival(&self.settings, &verified, &userinfo)?,
             sid: sid.filter(|sid| sid.len() <= 500).map(str::to_owned),
+            tokens: kept,
         })
     }
 
@@ -352,34 +395,39 @@ impl Provider {
     }
 
     /// Signature, issuer, client, times and nonce. The keys are those that it was verified with.
-    async fn verify(
+    async fn verify<N: NonceVerifier + Copy>(
         &self,
         known: &Known,
         id_token: &CoreIdToken,
-        nonce: &Nonce,
+        nonce: N,
+        max_age: Option<u32>,
         now: Timestamp,
     ) -> Result<Arc<CoreJsonWebKeySet>> {
         let came = Instant::now();
-        let verified = id_token.claims(&self.verifier(&known.keys, now), nonce);
+        let verified = id_token.claims(&self.verifier(&known.keys, max_age, now), nonce);
         match verified {
             Ok(_) => Ok(known.keys.clone()),
             Err(ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
             )) => {
                 let keys = self.discovery.newer_keys(came).await?;
-                id_token.claims(&self.verifier(&keys, now), nonce)?;
+                id_token.claims(&self.verifier(&keys, max_age, now), nonce)?;
                 Ok(keys)
             }
             Err(other) => Err(other.into()),
         }
     }
 
-    fn verifier(&self, keys: &CoreJsonWebKeySet, now: Timestamp) -> CoreIdTokenVerifier<'static> {
+    fn verifier(
+        &self,
+        keys: &CoreJsonWebKeySet,
+        max_age: Option<u32>,
+        now: Timestamp,
+    ) -> CoreIdTokenVerifier<'static> {
         use CoreJwsSigningAlgorithm as Alg;
         let leeway = i64::from(self.settings.leeway_seconds);
         let second = now.as_second();
         let earlier = Timestamp::from_second(second - leeway).unwrap_or(now);
-        let max_age = self.settings.max_age_seconds;
         // As of a public client: none of the algorithms whose key is the client's secret, or, where an attacker has his
         // way, the provider's public key.
         CoreIdTokenVerifier::new_public_client(self.client_id(), self.issuer.clone(), keys.clone())
@@ -473,24 +521,22 @@ impl Provider {
     }
 
     /// What the provider says now of whom the token is. Nothing where it has no such endpoint.
-    async fn userinfo(
-        &self,
-        known: &Known,
-        tokens: &CoreTokenResponse,
-        id_token: &Claims,
-    ) -> Result<Claims> {
+    async fn userinfo(&self, known: &Known, token: &str, id_token: &Claims) -> Result<Claims> {
         let Some(address) = known.metadata.userinfo_endpoint() else {
             return Ok(Claims::new());
         };
-        let token = tokens.access_token().secret();
         let answer = self.http.get_json(address.as_str(), token).await?;
-        if !answer.status().is_success() {
+        let status = answer.status();
+        if matches!(status.as_u16(), 401 | 403) {
+            return Err(Fault::new(
+                Place::Person,
+                format!("its userinfo endpoint answered {}", status.as_u16()),
+            ));
+        }
+        if !status.is_success() {
             return Err(Fault::new(
                 Place::Claims,
-                format!(
-                    "its userinfo endpoint answered {}",
-                    answer.status().as_u16()
-                ),
+                format!("its userinfo endpoint answered {}", status.as_u16()),
             ));
         }
         let claims: Claims = serde_json::from_slice(answer.body()).map_err(|_| {

@@ -1,5 +1,8 @@
 //! Users who come by an identity provider: found by what it knows them by, or made at their first sign-in.
-use super::{Error, Portal, Result, find};
+use super::{
+    Error, Portal, Result, find,
+    grants::{Kept, apply},
+};
 use crate::{
     config::FirstLogin,
     domain::{
@@ -10,7 +13,6 @@ use crate::{
     },
     store::{self, NewIdentity, NewUser},
 };
-use serde::{Deserialize, Serialize};
 
 /// Who has come, as a provider says that the portal trusts.
 #[derive(Debug, Clone)]
@@ -31,23 +33,12 @@ pub struct Arrival {
     pub first_login: FirstLogin,
 }
 
-/// What is kept of somebody's claims.
-#[derive(Serialize, Deserialize)]
-struct Kept<'a> {
-    groups: std::borrow::Cow<'a, [String]>,
-    entitlements: std::borrow::Cow<'a, [String]>,
-}
-
 /// How many names are tried before a new user gets one that nobody has.
 const TRIES: usize = 100;
 
 /// The user who has come, and by which identity; made where it is the first time.
 pub async fn arrive(portal: &Portal, arrival: &Arrival) -> Result<(User, IdentityId)> {
-    let kept = Kept {
-        groups: (&arrival.groups).into(),
-        entitlements: (&arrival.entitlements).into(),
-    };
-    let claims = serde_json::to_string(&kept).map_err(anyhow::Error::from)?;
+    let claims = Kept::of(arrival)?;
     let mut new = NewIdentity {
         id: IdentityId::new(),
         provider: &arrival.provider,
@@ -69,6 +60,7 @@ pub async fn arrive(portal: &Portal, arrival: &Arrival) -> Result<(User, Identit
             let own = Permitted::by_system(known.user, "sign-in by a provider");
             let mut tx = portal.store.begin().await?;
             tx.touch_identity(&own, &new).await?;
+            apply(portal, &mut tx, known.user).await?;
             tx.commit().await?;
             return Ok((find(portal, known.user).await?, known.id));
         }
@@ -83,7 +75,13 @@ pub async fn arrive(portal: &Portal, arrival: &Arrival) -> Result<(User, Identit
         }
         match create(portal, arrival, name, &new).await {
             Err(store::Error::Duplicate(_)) => {}
-            other => return Ok((find(portal, other?).await?, new.id)),
+            made => {
+                let user = made?;
+                let mut tx = portal.store.begin().await?;
+                apply(portal, &mut tx, user).await?;
+                tx.commit().await?;
+                return Ok((find(portal, user).await?, new.id));
+            }
         }
     }
     Err(Error::Internal(anyhow::anyhow!(

@@ -1,10 +1,12 @@
 //! Users and their settings. What proves a caller is `auth`'s; this changes the rows.
 mod elevation;
+mod grants;
 mod identities;
 mod sessions;
 mod tokens;
 
 pub use elevation::{elevate, end_elevation};
+pub use grants::{Departure, Reason, depart, heard, try_rules, try_rules_for};
 pub use identities::{Arrival, arrive, list_identities};
 pub use sessions::{end_other_sessions, end_session, find_session, list_sessions, session_ends};
 pub use tokens::{

@@ -204,6 +204,8 @@ struct Member {
     name: String,
     display_name: String,
     role: String,
+    /// A rule gave it for what an identity provider says, and a rule takes it.
+    by_rule: bool,
     since: String,
 }
 
@@ -214,6 +216,7 @@ impl From<project::Member> for Member {
             name: member.name.to_string(),
             display_name: member.display_name,
             role: member.role.to_string(),
+            by_rule: member.by_rule,
             since: member.since.to_string(),
         }
     }

@@ -3,13 +3,13 @@ use super::sign_in::{begin_session, beginning, here};
 use crate::{
     auth::{
         oidc::{Answer, Fault, PENDING_SECONDS, Pending, Place, Provider},
-        sessions::Beginning,
+        sessions::{Beginning, ByProvider},
     },
     services::{Error, accounts},
     web::{
         App, Right, Route,
         error::{Result, WebError},
-        extract::{Path, Query},
+        extract::{Form, Path, Query},
         guard::Caller,
         headers::ClientAddress,
     },
@@ -20,13 +20,14 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 pub fn routes() -> Vec<Route> {
     vec![
         Route::page("/login/{provider}", Right::Visitor, begin),
         Route::page("/login/{provider}/callback", Right::Visitor, complete),
+        Route::action("/login/{provider}/logout", Right::Visitor, depart),
     ]
 }
 
@@ -103,8 +104,11 @@ async fn complete(
         let (user, identity) = accounts::arrive(&app.portal, &done.arrival).await?;
         accounts::check_not_suspended(&user)?;
         let begin = Beginning {
-            identity: Some(identity),
-            provider_sid: done.sid,
+            provider: Some(ByProvider {
+                identity,
+                sid: done.sid,
+                tokens: done.tokens,
+            }),
             ..begin
         };
         let cookie = begin_session(&app, &user, begin).await?;
@@ -116,4 +120,30 @@ async fn complete(
     };
     let answered = answered.await.into_response();
     (AppendHeaders([(header::SET_COOKIE, used)]), answered).into_response()
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Departing {
+    logout_token: String,
+}
+
+/// A provider tells that somebody has signed out there (back-channel logout).
+async fn depart(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Form(form): Form<Departing>,
+) -> Result<StatusCode> {
+    let provider = find(&app, &name)?;
+    let departure = provider.departure(&form.logout_token, app.portal.clock.now());
+    let departure = departure.await.map_err(|fault| {
+        // The standard's answer to all that is wrong with it. The provider logs it; so does this portal.
+        let why = provider.told(&fault).to_string();
+        WebError::BadRequest(why)
+    })?;
+    match accounts::depart(&app.portal, &departure).await {
+        Ok(_) => Ok(StatusCode::OK),
+        Err(Error::Conflict(why)) => Err(WebError::BadRequest(why)),
+        Err(other) => Err(other.into()),
+    }
 }

@@ -189,11 +189,13 @@ pub(super) async fn begin_session(app: &App, user: &User, begin: Beginning<'_>) 
 }
 
 async fn delete(State(app): State<App>, Browser(signed_in): Browser) -> Result<Response> {
-    accounts::end_session(&app.portal, &signed_in.actor, signed_in.session.id).await?;
+    let id = signed_in.session.id;
+    let there = app.auth.goodbye(&app.portal, id).await?;
+    accounts::end_session(&app.portal, &signed_in.actor, id).await?;
     let gone = app.set_cookie(&app.cookie, "", 0);
     Ok((
         AppendHeaders([(header::SET_COOKIE, gone)]),
-        Redirect::to("/login"),
+        Redirect::to(there.as_deref().unwrap_or("/login")),
     )
         .into_response())
 }

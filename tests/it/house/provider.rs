@@ -15,7 +15,7 @@ use openidconnect::{
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 use tourmaline::{config, domain::names::ProviderName};
@@ -72,8 +72,26 @@ pub enum Wrong {
     UserinfoNoText,
     UserinfoHuge,
     TooManyGroups,
-    // What it does rightly
     ForgetsChallenge,
+}
+
+/// What may be wrong with a logout token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongLogout {
+    Issuer,
+    Audience,
+    NoEvents,
+    OtherEvent,
+    WithNonce,
+    NoJti,
+    Nobody,
+    Expired,
+    FromTheFuture,
+    Unsigned,
+    SignedWithPublicKey,
+    UnknownKey,
+    Tampered,
+    OtherKind,
 }
 
 struct Asked {
@@ -91,6 +109,11 @@ struct Inner {
     /// Which of the keys it signs with.
     key: usize,
     now: i64,
+    refresh: BTreeSet<String>,
+    /// How often somebody came with a refresh token.
+    refreshed: usize,
+    /// Whoever signed in is there no more.
+    gone: bool,
     folder: tempfile::TempDir,
     /// Everything secret that it gave away or was given.
     pub secrets: Vec<String>,
@@ -117,6 +140,9 @@ impl Provider {
                 .parse::<jiff::Timestamp>()
                 .unwrap()
                 .as_second(),
+            refresh: BTreeSet::new(),
+            refreshed: 0,
+            gone: false,
             folder: tempfile::tempdir().unwrap(),
             secrets: vec![SECRET.to_owned()],
         })));
@@ -175,6 +201,81 @@ impl Provider {
     /// Sets a claim of who signs in.
     pub fn say(&self, claim: &str, value: Value) {
         self.inner().person.insert(claim.into(), value);
+    }
+
+    /// Takes whoever signed in off its list.
+    pub fn removes_them(&self) {
+        self.inner().gone = true;
+    }
+
+    /// Takes the refresh tokens that it gave no more.
+    pub fn forgets_refresh_tokens(&self) {
+        self.inner().refresh.clear();
+    }
+
+    pub fn refreshed(&self) -> usize {
+        self.inner().refreshed
+    }
+
+    pub fn advance(&self, by: std::time::Duration) {
+        self.inner().now += i64::try_from(by.as_secs()).unwrap();
+    }
+
+    /// What it sends when somebody has signed out there: of this session, or of all.
+    pub fn logout_token(&self, sid: Option<&str>, wrong: Option<WrongLogout>) -> String {
+        let inner = self.inner();
+        let now = inner.now;
+        let mut events = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+        let mut head =
+            json!({ "typ": "logout+jwt", "alg": "RS256", "kid": format!("key-{}", inner.key) });
+        let mut claims = json!({
+            "iss": inner.issuer, "aud": [CLIENT], "sub": inner.person["sub"], "iat": now, "exp": now + 120, "jti": fresh(),
+        });
+        if let Some(sid) = sid {
+            claims["sid"] = json!(sid);
+        }
+        match wrong {
+            Some(WrongLogout::Issuer) => claims["iss"] = json!("https://evil.example"),
+            Some(WrongLogout::Audience) => claims["aud"] = json!("another"),
+            Some(WrongLogout::NoEvents) => events = json!(null),
+            Some(WrongLogout::OtherEvent) => {
+                events = json!({ "http://schemas.openid.net/event/other": {} });
+            }
+            Some(WrongLogout::WithNonce) => claims["nonce"] = json!("n"),
+            Some(WrongLogout::NoJti) => claims["jti"] = json!(null),
+            Some(WrongLogout::Nobody) => {
+                claims["sub"] = json!(null);
+                claims["sid"] = json!(null);
+            }
+            Some(WrongLogout::Expired) => {
+                claims["iat"] = json!(now - 300);
+                claims["exp"] = json!(now - 61);
+            }
+            Some(WrongLogout::FromTheFuture) => claims["iat"] = json!(now + 61),
+            Some(WrongLogout::Unsigned) => head["alg"] = json!("none"),
+            Some(WrongLogout::SignedWithPublicKey) => head["alg"] = json!("HS256"),
+            Some(WrongLogout::UnknownKey) => head["kid"] = json!("another"),
+            Some(WrongLogout::OtherKind) => head["typ"] = json!("at+jwt"),
+            Some(WrongLogout::Tampered) | None => {}
+        }
+        claims["events"] = events;
+        let message = format!("{}.{}", encode(&head), encode(&claims));
+        let signature = match wrong {
+            Some(WrongLogout::Unsigned) => Vec::new(),
+            Some(WrongLogout::SignedWithPublicKey) => {
+                let public = serde_json::to_vec(&key(inner.key).as_verification_key()).unwrap();
+                let alg = CoreJwsSigningAlgorithm::HmacSha256;
+                CoreHmacKey::new(public)
+                    .sign(&alg, message.as_bytes())
+                    .unwrap()
+            }
+            _ => sign(&inner, &message),
+        };
+        if wrong == Some(WrongLogout::Tampered) {
+            claims["sub"] = json!("somebody else");
+        }
+        let message = format!("{}.{}", encode(&head), encode(&claims));
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// Everything secret that went to and fro.
@@ -248,6 +349,7 @@ async fn discovery(State(this): State<Provider>) -> Response {
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "end_session_endpoint": format!("{issuer}/goodbye"),
         "jwks_uri": format!("{issuer}/jwks"),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
@@ -363,6 +465,16 @@ async fn token(State(this): State<Provider>, headers: HeaderMap, body: String) -
     if basic != format!("{CLIENT}:{}", SECRET.replace(' ', "+")) {
         return refuse("unauthorized_client");
     }
+    if given["grant_type"] == "refresh_token" {
+        // Each is good for one time.
+        inner.refreshed += 1;
+        let known = inner.refresh.remove(&given["refresh_token"]);
+        return if known && !inner.gone {
+            give(&mut inner, None)
+        } else {
+            refuse("invalid_grant")
+        };
+    }
     let Some(asked) = inner.codes.remove(&given["code"]) else {
         return refuse("invalid_grant");
     };
@@ -371,12 +483,21 @@ async fn token(State(this): State<Provider>, headers: HeaderMap, body: String) -
     if asked.challenge != challenge || asked.redirect != given["redirect_uri"] {
         return refuse("invalid_grant");
     }
-    let access = fresh();
-    let id_token = id_token(&inner, &asked.nonce, &access);
-    inner
-        .secrets
-        .extend([verifier.clone(), access.clone(), id_token.clone()]);
-    let mut answer = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 300 });
+    inner.secrets.push(verifier.clone());
+    give(&mut inner, Some(&asked.nonce))
+}
+
+/// Tokens, which the next refresh gives anew.
+fn give(inner: &mut Inner, nonce: Option<&str>) -> Response {
+    let (access, refresh) = (fresh(), fresh());
+    let id_token = id_token(inner, nonce, &access);
+    inner.refresh.insert(refresh.clone());
+    for secret in [&access, &refresh, &id_token] {
+        inner.secrets.push(secret.clone());
+    }
+    let mut answer = json!({
+        "access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 300,
+    });
     if inner.wrong != Some(Wrong::NoIdToken) {
         answer["id_token"] = json!(id_token);
     }
@@ -387,7 +508,7 @@ fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-fn id_token(inner: &Inner, nonce: &str, access: &str) -> String {
+fn id_token(inner: &Inner, nonce: Option<&str>, access: &str) -> String {
     let now = inner.now;
     let half = |text: &str| URL_SAFE_NO_PAD.encode(&Sha256::digest(text)[..16]);
     let mut claims = json!({
@@ -461,6 +582,9 @@ async fn userinfo(State(this): State<Provider>, headers: HeaderMap) -> Response 
     let inner = this.inner();
     let bearer = headers[header::AUTHORIZATION].to_str().unwrap();
     let token = bearer["Bearer ".len()..].to_owned();
+    if inner.gone {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     assert!(
         inner.secrets.contains(&token),
         "userinfo was asked with another token"

@@ -102,6 +102,7 @@ on_both! {
                 address: "192.0.2.1".into(),
                 identity: None,
                 provider_sid: None,
+                provider_tokens: None,
             };
             let mut tx = store.begin().await.unwrap();
             tx.insert_session(&own(ada), &session).await.unwrap();
