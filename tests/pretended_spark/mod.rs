@@ -34,6 +34,10 @@ impl PretendedSpark {
     }
 
     /// A machine that has both, or lacks one.
+    #[allow(
+        dead_code,
+        reason = "for those who run the portal in their own process"
+    )]
     pub fn surroundings(&self, java: bool, spark: bool) -> Surroundings {
         let path = if java {
             let java = self.folder.join("java/bin");
