@@ -23,7 +23,8 @@ struct World {
     task: String,
     token: String,
     session: String,
-    user: String,
+    /// Bob's id.
+    member: String,
 }
 
 impl World {
@@ -45,12 +46,12 @@ impl World {
         ada.delete(&format!("/jobs/{gone}?outputs=delete")).await;
         let task = text(&ada.get("/tasks").await["items"][0]["id"]);
         let member = format!("/projects/{project}/members/bob");
-        ada.put(&member, json!({"role": "viewer"})).await;
+        ada.put(&member, json!({"role": "observer"})).await;
         let token = ada.post("/user/tokens", json!({"name": "notebook"})).await;
         Self {
             token: text(&token["id"]),
             session: String::new(),
-            user: "bob".into(),
+            member: text(&ada.get(&member).await["user"]),
             project,
             ended,
             running,
@@ -65,6 +66,7 @@ impl World {
                 format!("{route}?path=code/main.py")
             }
             "/jobs/{job}/cancel" => route.replace("{job}", &self.running),
+            "/projects/{project}/members/{user}/delete" => route.replace("{user}", &self.member),
             "/search" => format!("{route}?q=word"),
             _ => route.to_owned(),
         };
@@ -74,7 +76,7 @@ impl World {
             .replace("{task}", &self.task)
             .replace("{token}", &self.token)
             .replace("{session}", &self.session)
-            .replace("{user}", &self.user)
+            .replace("{user}", "bob")
             .replace("{*path}", "code/main.py");
         assert!(
             !path.contains('{'),
