@@ -1,7 +1,7 @@
 //! What people work with: a keyboard alone, no JavaScript, large letters, a bad network, many tabs.
 use crate::{
-    portal::{PASSWORD, Portal},
-    tab::{Tab, View, nothing},
+    portal::Portal,
+    tab::{PASSWORD, Tab, View, nothing},
 };
 use serde_json::json;
 use thirtyfour::Key;

@@ -116,7 +116,7 @@ async fn an_administrator_makes_and_suspends_a_user() {
     tab.find("h1").await;
     tab.go("/admin/users/new").await;
     tab.fill("/name", "carol").await;
-    tab.fill("/password", crate::portal::PASSWORD).await;
+    tab.fill("/password", crate::tab::PASSWORD).await;
     tab.press("Add user").await;
     tab.go("/admin/users").await;
     tab.says("carol").await;

@@ -1,7 +1,7 @@
 //! Every page of the portal, empty and full, as it is on a desk and on a phone at night.
 use crate::{
-    portal::{Api, PASSWORD, Portal, text},
-    tab::{Tab, nothing},
+    portal::{Api, Portal, text},
+    tab::{PASSWORD, Tab, nothing},
 };
 use serde_json::json;
 use tourmaline::web::{self, Kind};

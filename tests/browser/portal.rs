@@ -1,13 +1,12 @@
 //! A portal as people start it: a process with a data folder of its own and a pretended Spark, on a port of loopback.
 use crate::pretended_spark::PretendedSpark;
+use crate::tab::PASSWORD;
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
-
-pub const PASSWORD: &str = "correct horse battery";
 
 pub struct Portal {
     pub base: String,

@@ -1,5 +1,5 @@
 //! A tab of Chromium: what a person does in it, and what is found wrong with the page it shows.
-use crate::{portal::PASSWORD, variable};
+use crate::variable;
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,6 +8,9 @@ use std::{
     time::Duration,
 };
 use thirtyfour::{common::log::LoggingPrefsLogLevel, prelude::*};
+
+/// Of everybody whom these stories make.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// How long something may take to appear: Chromium beside a compiler on two cores.
 const PATIENCE: Duration = Duration::from_secs(60);
