@@ -3,8 +3,8 @@ use crate::{
     portal::Portal,
     tab::{PASSWORD, Tab, View, nothing},
 };
+use fantoccini::key::Key;
 use serde_json::json;
-use thirtyfour::Key;
 
 #[tokio::test]
 async fn a_job_is_submitted_with_the_keyboard_alone() {
@@ -17,13 +17,13 @@ async fn a_job_is_submitted_with_the_keyboard_alone() {
     // The first field has the keyboard at once.
     assert_eq!(tab.focus().await, "/name");
     tab.keys("ada").await;
-    tab.keys(Key::Tab).await;
+    tab.keys(&Key::Tab).await;
     tab.keys(PASSWORD).await;
-    tab.keys(Key::Enter).await;
-    tab.until("the home", || async { tab.path().await == "/" })
+    tab.keys(&Key::Enter).await;
+    tab.until("the home", async |tab| tab.path().await == "/")
         .await;
     // The first stop of every page leads past its menus.
-    tab.keys(Key::Tab).await;
+    tab.keys(&Key::Tab).await;
     assert!(
         tab.focus().await.contains("content"),
         "{}",
@@ -39,7 +39,7 @@ async fn a_job_is_submitted_with_the_keyboard_alone() {
         tab.keys(text).await;
     }
     reach(&tab, "Submit job").await;
-    tab.keys(Key::Enter).await;
+    tab.keys(&Key::Enter).await;
     tab.says("Succeeded").await;
     nothing(&tab.console().await);
     tab.close().await;
@@ -54,7 +54,7 @@ async fn reach(tab: &Tab, name: &str) {
             passed.len() < 100,
             "the keyboard does not come to {name}: {passed:?}"
         );
-        tab.keys(Key::Tab).await;
+        tab.keys(&Key::Tab).await;
     }
     // Who sees no outline does not know where they are.
     let seen = tab.script("const s = getComputedStyle(document.activeElement); return s.outlineStyle !== 'none' || s.boxShadow !== 'none'").await;
@@ -73,11 +73,7 @@ async fn a_job_is_submitted_and_read_without_javascript() {
     ada.put_file(&project, "code/main.py", "").await;
     let tab = Tab::open(&portal.base).await;
     let off = json!({"value": true});
-    tab.driver
-        .cdp()
-        .send_raw("Emulation.setScriptExecutionDisabled", off)
-        .await
-        .unwrap();
+    tab.cdp("Emulation.setScriptExecutionDisabled", off).await;
     tab.sign_in("ada").await;
     tab.go(&format!("/projects/{project}/jobs/new")).await;
     tab.fill("/name", "plain").await;
@@ -88,7 +84,7 @@ async fn a_job_is_submitted_and_read_without_javascript() {
     assert_eq!(tab.value("/arguments").await, "echo 'hello from the job'");
     tab.fill("/main_file", "code/main.py").await;
     tab.press("Submit job").await;
-    tab.until("the job's page", || async {
+    tab.until("the job's page", async |tab| {
         !tab.path().await.contains("/jobs/new") && tab.path().await.starts_with("/jobs/")
     })
     .await;
@@ -140,12 +136,9 @@ async fn an_open_log_catches_up_after_a_restart_on_a_slow_network() {
     ada.until(&job, &["running"]).await;
     let tab = Tab::open(&portal.base).await;
     tab.sign_in("ada").await;
-    let cdp = tab.driver.cdp();
     let slow = json!({"offline": false, "latency": 400, "downloadThroughput": 20_000, "uploadThroughput": 20_000});
-    cdp.send_raw("Network.enable", json!({})).await.unwrap();
-    cdp.send_raw("Network.emulateNetworkConditions", slow)
-        .await
-        .unwrap();
+    tab.cdp("Network.enable", json!({})).await;
+    tab.cdp("Network.emulateNetworkConditions", slow).await;
     tab.go(&format!("/jobs/{job}/logs")).await;
     tab.says("before").await;
     portal.stop();
@@ -179,7 +172,7 @@ async fn ten_tabs_follow_one_job() {
     let tab = Tab::open(&portal.base).await;
     tab.sign_in("ada").await;
     for _ in 0..9 {
-        tab.driver.new_tab().await.unwrap();
+        tab.driver.new_window(true).await.unwrap();
     }
     let windows = tab.driver.windows().await.unwrap();
     assert_eq!(windows.len(), 10);

@@ -3,7 +3,7 @@ use crate::{
     portal::Portal,
     tab::{Tab, nothing},
 };
-use thirtyfour::prelude::*;
+use fantoccini::Locator;
 
 #[tokio::test]
 async fn a_scientist_from_a_new_project_to_a_result() {
@@ -16,7 +16,7 @@ async fn a_scientist_from_a_new_project_to_a_result() {
     tab.go("/projects/new").await;
     tab.fill("/name", "Marine genomes").await;
     tab.press("Make project").await;
-    tab.until("the project", || async {
+    tab.until("the project", async |tab| {
         tab.path().await.len() > "/projects/new".len()
     })
     .await;
@@ -26,9 +26,9 @@ async fn a_scientist_from_a_new_project_to_a_result() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("main.py");
     std::fs::write(&program, "print(1)\n").unwrap();
-    let upload = tab.driver.find(By::Css("#upload")).await.unwrap();
+    let upload = tab.driver.find(Locator::Css("#upload")).await.unwrap();
     upload
-        .send_keys(program.display().to_string())
+        .send_keys(&program.display().to_string())
         .await
         .unwrap();
     tab.find("table.files [href$='main.py']").await;
@@ -62,7 +62,7 @@ async fn a_scientist_from_a_new_project_to_a_result() {
             .filter(|line| !line.contains("422")),
     );
     tab.press("Submit job").await;
-    tab.until("the job", || async {
+    tab.until("the job", async |tab| {
         tab.path().await.starts_with("/jobs/")
     })
     .await;
@@ -136,8 +136,8 @@ async fn an_administrator_makes_and_suspends_a_user() {
     // At once, also where she is signed in.
     other.go("/projects").await;
     other
-        .until("the sign-in page", || async {
-            other.path().await.starts_with("/login")
+        .until("the sign-in page", async |tab| {
+            tab.path().await.starts_with("/login")
         })
         .await;
     wrong.extend(tab.console().await);

@@ -158,7 +158,7 @@ async fn nothing_is_wrong_with_what_a_newcomer_sees() {
     tab.fill("/name", "ada").await;
     tab.fill("/password", PASSWORD).await;
     tab.press("Make the account and sign in").await;
-    tab.until("the home", || async { tab.path().await == "/" })
+    tab.until("the home", async |tab| tab.path().await == "/")
         .await;
     for (name, path) in [
         ("home-empty", "/"),
@@ -173,7 +173,7 @@ async fn nothing_is_wrong_with_what_a_newcomer_sees() {
     tab.go("/projects/new").await;
     tab.fill("/name", "Marine genomes").await;
     tab.press("Make project").await;
-    tab.until("the project", || async {
+    tab.until("the project", async |tab| {
         !tab.path().await.ends_with("/new")
     })
     .await;

@@ -1,5 +1,13 @@
 //! A tab of Chromium: what a person does in it, and what is found wrong with the page it shows.
 use crate::variable;
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+    wd::WebDriverCompatibleCommand,
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use openidconnect::url::{ParseError, Url};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader},
@@ -7,17 +15,18 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
-use thirtyfour::{common::log::LoggingPrefsLogLevel, prelude::*};
 
 /// Of everybody whom these stories make.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// How long something may take to appear: Chromium beside a compiler on two cores.
+/// For what takes no time by itself: Chromium beside a compiler on two cores.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(100);
 
 pub struct Tab {
-    pub driver: WebDriver,
+    pub driver: Client,
+    /// How long something may take to appear.
+    pub patience: Duration,
     base: String,
     process: Process,
 }
@@ -85,10 +94,6 @@ impl Tab {
             })
             .expect("chromedriver ended before it served");
         std::thread::spawn(move || said.for_each(drop));
-        let mut wanted = DesiredCapabilities::chrome();
-        wanted
-            .set_binary(&variable("TOURMALINE_TEST_CHROMIUM"))
-            .unwrap();
         let always = [
             "--headless=new",
             "--no-sandbox",
@@ -100,15 +105,18 @@ impl Tab {
             "--force-prefers-reduced-motion",
             "--window-size=1280,900",
         ];
-        for argument in always.iter().chain(arguments) {
-            wanted.add_arg(argument).unwrap();
-        }
-        wanted
-            .set_browser_log_level(LoggingPrefsLogLevel::All)
-            .unwrap();
-        let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), wanted).await;
+        let arguments: Vec<&str> = always.iter().chain(arguments).copied().collect();
+        let wanted = json!({
+            "goog:chromeOptions": {"binary": variable("TOURMALINE_TEST_CHROMIUM"), "args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        });
+        let driver = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted.as_object().unwrap().clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await;
         Self {
             driver: driver.unwrap(),
+            patience: PATIENCE,
             base: base.to_owned(),
             process,
         }
@@ -116,15 +124,13 @@ impl Tab {
 
     /// Ends the browser; a process that is only killed leaves it behind.
     pub async fn close(self) {
-        self.driver.quit().await.unwrap();
+        self.driver.close().await.unwrap();
         drop(self.process);
     }
 
     pub async fn go(&self, path: &str) {
-        self.driver
-            .goto(format!("{}{path}", self.base))
-            .await
-            .unwrap();
+        let url = format!("{}{path}", self.base);
+        self.driver.goto(&url).await.unwrap();
     }
 
     /// The path that is shown, with its query.
@@ -147,44 +153,54 @@ impl Tab {
         self.fill("/name", name).await;
         self.fill("/password", PASSWORD).await;
         self.press("Sign in").await;
-        self.until(&format!("the home of {name}"), || async {
-            self.path().await == "/"
+        self.until(&format!("the home of {name}"), async |tab| {
+            tab.path().await == "/"
         })
         .await;
     }
 
-    /// The one element of a selector that is shown, as soon as there is one.
-    pub async fn find(&self, css: &str) -> WebElement {
-        let found = self
-            .driver
-            .query(By::Css(css))
-            .wait(PATIENCE, STEP)
-            .and_displayed();
-        match found.first().await {
-            Ok(element) => element,
-            Err(e) => panic!(
-                "no {css} at {}: {e}\n{}",
+    /// The first element of a selector that is shown, as soon as there is one.
+    pub async fn find(&self, css: &str) -> Element {
+        self.shown(Locator::Css(css)).await
+    }
+
+    async fn shown(&self, locator: Locator<'_>) -> Element {
+        let mut left = self.patience.as_millis() / STEP.as_millis();
+        loop {
+            for element in self.driver.find_all(locator).await.unwrap() {
+                // It may be replaced meanwhile.
+                if element.is_displayed().await.unwrap_or(false) {
+                    return element;
+                }
+            }
+            left -= 1;
+            assert!(
+                left > 0,
+                "no {locator:?} at {}:\n{}",
                 self.path().await,
                 self.words().await
-            ),
+            );
+            tokio::time::sleep(STEP).await;
         }
     }
 
     /// What a person reads on the page.
     pub async fn words(&self) -> String {
-        let body = self.driver.find(By::Css("body")).await.unwrap();
-        body.text().await.unwrap()
+        let words = self
+            .script("return document.body ? document.body.innerText : ''")
+            .await;
+        words.as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until the page says something.
     pub async fn says(&self, words: &str) {
-        self.until(words, || async { self.words().await.contains(words) })
+        self.until(words, async |tab| tab.words().await.contains(words))
             .await;
     }
 
-    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) {
-        let mut left = PATIENCE.as_millis() / STEP.as_millis();
-        while !is_so().await {
+    pub async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
+        let mut left = self.patience.as_millis() / STEP.as_millis();
+        while !is_so(self).await {
             left -= 1;
             assert!(
                 left > 0,
@@ -213,24 +229,15 @@ impl Tab {
         let path = format!(
             "//*[self::a or self::button or self::summary][normalize-space()='{words}' or @aria-label='{words}']"
         );
-        let found = self.driver.query(By::XPath(&path)).wait(PATIENCE, STEP);
-        match found.and_displayed().first().await {
-            Ok(element) => element.click().await.unwrap(),
-            Err(e) => panic!(
-                "nothing says {words:?} at {}: {e}\n{}",
-                self.path().await,
-                self.words().await
-            ),
-        }
+        self.shown(Locator::XPath(&path))
+            .await
+            .click()
+            .await
+            .unwrap();
     }
 
     pub async fn script(&self, text: &str) -> Value {
-        self.driver
-            .execute(text, vec![])
-            .await
-            .unwrap()
-            .json()
-            .clone()
+        self.driver.execute(text, vec![]).await.unwrap()
     }
 
     /// Where the keyboard is: the text or name of the element.
@@ -243,26 +250,37 @@ impl Tab {
             .to_owned()
     }
 
-    pub async fn keys(&self, keys: impl Into<TypingData>) {
-        let chain = self.driver.action_chain().send_keys(keys);
-        chain.perform().await.unwrap();
+    /// Presses one key after another, wherever the keyboard is.
+    pub async fn keys(&self, keys: &str) {
+        let mut actions = KeyActions::new("keyboard".into());
+        for value in keys.chars() {
+            actions = actions
+                .then(KeyAction::Down { value })
+                .then(KeyAction::Up { value });
+        }
+        self.driver.perform_actions(actions).await.unwrap();
+    }
+
+    /// Tells the browser itself, by its own protocol.
+    pub async fn cdp(&self, command: &str, parameters: Value) {
+        let body = json!({"cmd": command, "params": parameters});
+        let told = self
+            .driver
+            .issue_cmd(Vendor("goog/cdp/execute", body))
+            .await;
+        told.unwrap();
     }
 
     pub async fn show(&self, view: View) {
-        let cdp = self.driver.cdp();
         let size = json!({"width": view.width(), "height": 850, "deviceScaleFactor": if matches!(view, View::Zoomed) { 2 } else { 1 }, "mobile": matches!(view, View::DarkPhone)});
-        cdp.send_raw("Emulation.setDeviceMetricsOverride", size)
-            .await
-            .unwrap();
+        self.cdp("Emulation.setDeviceMetricsOverride", size).await;
         let scheme = if matches!(view, View::DarkPhone) {
             "dark"
         } else {
             "light"
         };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        cdp.send_raw("Emulation.setEmulatedMedia", media)
-            .await
-            .unwrap();
+        self.cdp("Emulation.setEmulatedMedia", media).await;
     }
 
     /// All that is wrong with the page, in each view: what axe finds, what sticks out sideways, what the console says.
@@ -297,7 +315,7 @@ impl Tab {
     async fn picture(&self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        let picture = self.driver.screenshot_as_png().await.unwrap();
+        let picture = self.driver.screenshot().await.unwrap();
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
@@ -311,18 +329,37 @@ impl Tab {
               (found) => done(found.violations.map((v) => v.id + ': ' + v.help + ' at ' + v.nodes.map((n) => n.target.join(' ')).slice(0, 5).join(', '))),
               (e) => done(['axe itself: ' + e]))"
         );
-        let found = self.driver.execute_async(run, vec![]).await.unwrap();
-        serde_json::from_value(found.json().clone()).unwrap()
+        let found = self.driver.execute_async(&run, vec![]).await.unwrap();
+        serde_json::from_value(found).unwrap()
     }
 
     /// What the console said since the last look: errors, what the policy refused, requests that failed.
     pub async fn console(&self) -> Vec<String> {
-        let log = self.driver.browser_log().await.unwrap();
-        let bad = log
-            .into_iter()
-            .filter(|entry| entry.level != "INFO" && entry.level != "DEBUG");
-        bad.map(|entry| format!("console: {}", entry.message))
+        let log = Vendor("se/log", json!({"type": "browser"}));
+        let log = self.driver.issue_cmd(log).await.unwrap();
+        let entries = log.as_array().unwrap().iter();
+        entries
+            .filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG")
+            .map(|entry| format!("console: {}", entry["message"]))
             .collect()
+    }
+}
+
+/// A command of chromedriver beside the standard's: its path below the session, and its body.
+#[derive(Debug)]
+struct Vendor(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Vendor {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!(
+            "session/{}/{}",
+            session.unwrap_or_default(),
+            self.0
+        ))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.1.to_string()))
     }
 }
 

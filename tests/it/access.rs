@@ -29,6 +29,7 @@ const TABLE: &str = r#"
   POST   /first-start/{secret}                                  visitor  /name=nobody
   GET    /healthz                                               visitor
   GET    /readyz                                                visitor
+  GET    /dev/styleguide                                        visitor
 
   GET    /                                                      user
 ! POST   /example                                               user

@@ -10,6 +10,8 @@ mod projects;
 mod provider_sign_in;
 mod search;
 mod sign_in;
+#[cfg(debug_assertions)]
+mod styleguide;
 mod tasks;
 
 use super::routes::Route;
@@ -25,5 +27,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(tasks::routes());
     all.extend(home::routes());
     all.extend(search::routes());
+    #[cfg(debug_assertions)]
+    all.extend(styleguide::routes());
     all
 }
