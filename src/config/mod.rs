@@ -3,6 +3,8 @@
 //! [`load`] reads, [`Config::validate`] says everything that is wrong at once, by key. Nothing here opens or connects.
 mod clusters;
 mod database;
+#[cfg(test)]
+mod example;
 mod local;
 mod provider;
 mod server;
@@ -14,7 +16,7 @@ pub use clusters::Kubernetes;
 pub use database::Database;
 pub use local::Local;
 pub use provider::{ClaimPath, Claims, FirstLogin, Provider};
-pub use server::{LogFormat, Server};
+pub use server::{LogFormat, Network, Server};
 pub use sign_in::SignIn;
 pub use storage::{LARGEST_OBJECT, Storage};
 pub use work::Work;

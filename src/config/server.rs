@@ -1,8 +1,10 @@
 //! `[server]`: where the portal listens and how it is reached.
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +12,46 @@ use std::{
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// One address, or all of a network: `192.0.2.10`, `10.232.0.0/16`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    pub fn contains(self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = text.parse::<IpAddr>();
+        let net = address.map_or_else(
+            |_| text.parse(),
+            |address| Ok(address.to_canonical().into()),
+        );
+        net.map(Self).map_err(|_| {
+            format!("`{text}` must be an address or a network, such as 192.0.2.10 or 10.232.0.0/16")
+        })
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.0.to_string()
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,8 +62,8 @@ pub struct Server {
     /// How browsers reach the portal, such as `https://portal.example`; default `http://` and the address it listens on.
     /// With https the session cookie is `__Host-tourmaline` and Secure.
     pub public_url: Option<String>,
-    /// Addresses of reverse proxies whose `X-Forwarded-For` counts; default none.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses and networks of reverse proxies whose `X-Forwarded-For` counts; default none.
+    pub trusted_proxies: Vec<Network>,
     /// The largest file that one upload may bring, in bytes; default 100 GiB.
     pub upload_limit: u64,
     /// Requests with tokens that one user may send in a second, on and on; default 50. More are refused with 429.

@@ -75,6 +75,12 @@ impl Storage {
         self.endpoint.is_some()
     }
 
+    /// Which objects these settings mean, whatever the store's address; none for a folder.
+    pub fn place(&self) -> Option<String> {
+        let bucket = self.bucket.as_deref().filter(|_| self.is_s3())?;
+        Some(format!("bucket {bucket}/{}", self.prefix))
+    }
+
     /// The portal's access key and secret key, read from where the settings say.
     pub fn keys(&self) -> anyhow::Result<(SecretString, SecretString)> {
         Ok((

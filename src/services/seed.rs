@@ -9,19 +9,29 @@ use crate::{
     store::Store,
 };
 
-/// Takes the database for this data folder, in which the jobs run and the files lie that its rows name. Another folder's portal
-/// would take them for vanished, and run them again.
+/// Takes the database for the place in which the files lie that its rows name: a bucket, which portals share, or this data
+/// folder, in which the jobs run as well. A portal of another place would take them for vanished, and run jobs again.
 pub async fn claim_home(portal: &Portal, place: &str) -> Result<()> {
     let site = Permitted::by_system(Site, "first start");
+    let bucket = portal.config.storage.place();
+    let (own, place) = match &bucket {
+        Some(bucket) => (bucket.as_str(), bucket.as_str()),
+        None => (&*portal.replica, place),
+    };
     let mut tx = portal.store.begin().await?;
-    let home = tx.set_fact_once(&site, "home", &portal.replica).await?;
-    if home == *portal.replica {
+    let home = tx.set_fact_once(&site, "home", own).await?;
+    if home == own {
         tx.set_fact(&site, "home_place", place).await?;
         return Ok(tx.commit().await?);
     }
     drop(tx);
     let other = portal.store.find_fact("home_place").await?;
     let other = other.as_deref().unwrap_or("another data folder");
+    if bucket.is_some() {
+        return Err(Error::Conflict(format!(
+            "this database belongs to the portal of {other}, where its files lie, and not to that of {place}. Name that place in [storage], or another database in database.url"
+        )));
+    }
     Err(Error::Conflict(format!(
         "this database belongs to the portal of {other}, where its jobs run and its files lie. Serve that data folder, or name another database in database.url. If that folder is gone for good, or was moved without its file `replica`, write {home} into {}",
         portal.data.join("replica").display()

@@ -119,7 +119,12 @@ pub async fn readiness(portal: &Portal) -> Readiness {
     );
     // Much can be done without the store, so that it takes no portal out of service.
     let storage = storage.healthy.err().map(|why| format!("storage: {why}"));
+    // What was switched off is no trouble.
+    let off = |name: &ClusterName| !portal.config.local.enabled && *name == ClusterName::local();
     let sick = |cluster: ClusterHealth| {
+        if off(&cluster.name) {
+            return None;
+        }
         let why = cluster.check_up.healthy.err()?;
         Some(format!("cluster/{}: {why}", cluster.name))
     };

@@ -136,7 +136,7 @@ fn client_address(app: &App, request: &Request) -> String {
     };
     // A socket for both versions calls an address of version 4 `::ffff:192.0.2.1`.
     let proxies = &app.portal.config.server.trusted_proxies;
-    let is_trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.to_canonical() == address);
+    let is_trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
     let mut address = peer.ip().to_canonical();
     let forwarded: Vec<&str> = request
         .headers()

@@ -9,7 +9,7 @@ use tourmaline::{
     config::Config,
     domain::{clock::Clock, names::ClusterName},
     server,
-    services::{Error, seed},
+    services::{Error, seed, site},
 };
 
 on_both! {
@@ -27,6 +27,27 @@ on_both! {
     }
 }
 
+on_both! {
+    async fn portals_share_a_database_and_a_bucket(portal: Portal) {
+        let with = |bucket: &str, replica: &str| {
+            let mut services = portal.services.clone();
+            let mut config = Config::clone(&services.config);
+            config.storage.endpoint = Some("http://s3.example".into());
+            config.storage.bucket = Some(bucket.into());
+            services.config = config.into();
+            services.replica = replica.into();
+            services
+        };
+        seed::claim_home(&with("science", "one"), "one /data").await.unwrap();
+        seed::claim_home(&with("science", "two"), "two /data").await.unwrap();
+        for other in [with("arts", "one"), portal.services.clone()] {
+            let refused = seed::claim_home(&other, "one /data").await;
+            let Err(Error::Conflict(why)) = refused else { panic!("{refused:?}") };
+            assert!(why.contains("the portal of bucket science/"), "{why}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_machine_that_takes_no_jobs_is_watched_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
@@ -38,6 +59,7 @@ async fn a_machine_that_takes_no_jobs_is_watched_all_the_same() {
     let local = portal.clusters.get(&ClusterName::local()).unwrap();
     let why = local.check_up().await.healthy.unwrap_err();
     assert!(why.contains("local.enabled is false"), "{why}");
+    assert!(site::readiness(&portal).await.warnings.is_empty());
 }
 
 struct Jobs<'a> {

@@ -268,7 +268,9 @@ async fn an_unused_session_is_written_to_at_most_once_a_minute() {
 #[tokio::test]
 async fn an_address_is_believed_from_a_trusted_proxy_alone() {
     let portal = Portal::with(Home::Sqlite, |config| {
-        config.server.trusted_proxies = vec!["192.0.2.10".parse().unwrap()];
+        config.server.trusted_proxies = ["192.0.2.10", "10.232.0.0/16"]
+            .map(|proxy| proxy.parse().unwrap())
+            .into();
     })
     .await;
     portal.user("ada").await;
@@ -276,6 +278,8 @@ async fn an_address_is_believed_from_a_trusted_proxy_alone() {
         ("192.0.2.10", "203.0.113.5", "203.0.113.5"),
         ("192.0.2.10", "203.0.113.9, 203.0.113.5", "203.0.113.5"),
         ("192.0.2.11", "203.0.113.5", "192.0.2.11"),
+        ("10.232.7.1", "203.0.113.5, 10.232.0.9", "203.0.113.5"),
+        ("10.233.0.1", "203.0.113.5", "10.233.0.1"),
         ("::ffff:192.0.2.10", "203.0.113.5", "203.0.113.5"),
         ("192.0.2.10", "::ffff:203.0.113.5", "203.0.113.5"),
     ] {
