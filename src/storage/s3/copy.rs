@@ -116,6 +116,11 @@ impl S3 {
             .key(to)
             .upload_id(upload)
             .part_number(number)
+            .customize()
+            // Ceph wants it said that there is no body, and not every client says so of itself.
+            .mutate_request(|request| {
+                request.headers_mut().insert("content-length", "0");
+            })
             .send()
             .await
             .map_err(|error| self.failed("copying a part", &error))?;
