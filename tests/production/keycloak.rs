@@ -129,6 +129,7 @@ impl Keycloak {
         let client = json!({
             "clientId": name, "secret": variable("TOURMALINE_TEST_OIDC_CLIENT_SECRET"), "publicClient": false,
             "standardFlowEnabled": true, "redirectUris": ["http://127.0.0.1/*"],
+            "defaultClientScopes": ["basic", "profile", "email"],
             "attributes": {
                 "backchannel.logout.url": logout, "backchannel.logout.session.required": "true",
                 "post.logout.redirect.uris": "+", "pkce.code.challenge.method": "S256",

@@ -109,8 +109,13 @@ async fn a_logout_at_one_end_is_one_at_the_other() {
     let keycloak = Keycloak::connect();
     let person = keycloak.person("/biology").await;
     let name = format!("tourmaline-test-{}", person.name);
-    let portal =
-        Portal::start_with(|config| config.sign_in.providers[0].client_id.clone_from(&name)).await;
+    let portal = Portal::start_with(|config| {
+        let provider = &mut config.sign_in.providers[0];
+        provider.client_id.clone_from(&name);
+        // What every new client has.
+        provider.scopes = vec!["profile".into(), "email".into()];
+    })
+    .await;
     keycloak
         .client(&name, &portal.url("/login/keycloak/logout"))
         .await;
