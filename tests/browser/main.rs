@@ -1,8 +1,7 @@
 //! The portal in a real Chromium: what people do, and how every page looks to a machine that reads it aloud.
 //!
 //! `TOURMALINE_TEST_CHROMEDRIVER` and `…_CHROMIUM` are the two programs, `…_AXE` is `axe.min.js` of npm's `axe-core`. Each
-//! page that is looked at leaves its pictures in `target/screenshots`. With the feature `production` there is also a
-//! journey on the servers of a production home.
+//! page that is looked at leaves its pictures in `target/screenshots`.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod conditions;

@@ -1,10 +1,7 @@
 //! Every component in every state, for whoever changes one. Debug builds only.
-use crate::web::{App, Right, Route, error::Result, view::View};
+use crate::web::{Right, Route, error::Result, view::View};
 use askama::Template;
-use axum::{
-    extract::State,
-    response::{Html, IntoResponse as _, Response},
-};
+use axum::response::Html;
 
 pub fn routes() -> Vec<Route> {
     vec![Route::page("/dev/styleguide", Right::Visitor, show)]
@@ -40,7 +37,7 @@ impl ShowPage {
     }
 }
 
-async fn show(State(_): State<App>, view: View) -> Result<Response> {
+async fn show(view: View) -> Result<Html<String>> {
     let message = "The memory `1.5g` is no whole number; `1536m` would be.".to_owned();
     let page = ShowPage {
         view,
@@ -50,5 +47,5 @@ async fn show(State(_): State<App>, view: View) -> Result<Response> {
             .map(|field| (field.to_owned(), message.clone()))
             .into(),
     };
-    Ok(Html(page.render()?).into_response())
+    Ok(Html(page.render()?))
 }

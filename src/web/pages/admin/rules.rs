@@ -3,6 +3,8 @@ use crate::{
     auth::oidc::Provider,
     domain::{
         grants::{Grants, Rule, Source},
+        ids::ProjectId,
+        project::Role,
         violation::Violations,
     },
     services::{
@@ -87,32 +89,35 @@ impl ShowPage {
     }
 
     fn gives(&self, rule: &Rule) -> Vec<String> {
-        let site = rule
-            .site_administrator
-            .then(|| "site administrator".to_owned());
-        let member = rule
-            .project
-            .zip(rule.role)
-            .map(|(project, role)| format!("{role} of {project}"));
-        site.into_iter().chain(member).collect()
+        let member = rule.project.zip(rule.role);
+        words(rule.site_administrator, member)
     }
 
     /// What all rules together give.
     fn outcome(&self, given: &Grants) -> Vec<String> {
-        let site = given
-            .site_administrator
-            .then(|| "site administrator".to_owned());
         let members = given
             .projects
             .iter()
-            .map(|(project, role)| format!("{role} of {project}"));
-        site.into_iter().chain(members).collect()
+            .map(|(project, role)| (*project, *role));
+        words(given.site_administrator, members)
     }
 
     /// Rules are counted from 1 for people.
     fn number(&self, from_zero: usize) -> usize {
         from_zero + 1
     }
+}
+
+/// What is given, a line each.
+fn words(
+    site_administrator: bool,
+    members: impl IntoIterator<Item = (ProjectId, Role)>,
+) -> Vec<String> {
+    let site = site_administrator.then(|| "site administrator".to_owned());
+    let members = members
+        .into_iter()
+        .map(|(project, role)| format!("{role} of {project}"));
+    site.into_iter().chain(members).collect()
 }
 
 async fn show(State(app): State<App>, view: View) -> Result<Html<String>> {
